@@ -14,7 +14,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path` (same suffix); on success it is synced and renamed over `path`."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".partial" + "".join(path.suffixes), dir=path.parent)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.stem}.", suffix=".partial" + "".join(path.suffixes), dir=path.parent
+    )
     os.close(handle)
     partial = Path(name)
     try:

@@ -62,14 +62,14 @@ def build_dataset(
     remove_leftovers(cases_folder)
 
     sources = _choose_sources(index, key, names, settings, problems)
-    unusable = [case.id for case in existing.values() if case.id not in {source.case_id for source in sources}]
+    kept = existing.keys() - {source.case_id for source in sources}  # built from sources that are not named this time
     patients = {case.id: case.patient for case in existing.values()} | {s.case_id: s.patient for s in sources}
     fractions = settings.splits.model_dump()
     splits = assign_splits(
         sorted(set(patients.values())), fractions, {case.patient: case.split for case in existing.values()}
     )
 
-    built: dict[str, CaseRecord] = {case_id: existing[case_id] for case_id in unusable}
+    built: dict[str, CaseRecord] = {case_id: existing[case_id] for case_id in kept}
     record = DatasetRecord(state="building", name=settings.name, processing=settings.processing, structures=[])
     write_record(out / "dataset.json", record)
     for done, source in enumerate(sources):
@@ -79,7 +79,9 @@ def build_dataset(
             built[known.id] = known
             continue
         try:
-            built[source.case_id] = _build_case(source, index, settings, names, splits[source.patient], cases_folder, problems)
+            built[source.case_id] = _build_case(
+                source, index, settings, names, splits[source.patient], cases_folder, problems
+            )
         except FedRTError as error:
             problems.append(Problem("case-skipped", f"case {source.case_id}: {error}"))
         except Exception as error:
@@ -136,7 +138,8 @@ def _choose_sources(
             problems.append(Problem("several-structure-sets", text))
         patient = key.pseudonym(series.patient_id)
         case_id = f"{patient}-{key.digest(series.uid, 'series')[:6]}"
-        content = "\n".join([*sorted(series.files), chosen.uid, names.decisions(chosen.roi_names)])
+        mapped = sorted(f"{roi}={name}" for roi, name in _wanted_rois(chosen.roi_names, names, settings).items())
+        content = "\n".join([*sorted(series.files), chosen.uid, *mapped])
         sources.append(_Source(case_id, patient, series, chosen, key.digest(content, "source")))
     return sorted(sources, key=lambda source: source.case_id)
 
@@ -145,12 +148,20 @@ def _wanted_rois(roi_names: tuple[str, ...], names: NameMap, settings: BuildSett
     """ROI name as written -> TG-263 name, for those that are to be kept."""
     found = {name: names.lookup(name) for name in roi_names}
     return {
-        roi: name for roi, name in found.items() if name and (settings.structures is None or name in settings.structures)
+        roi: name
+        for roi, name in found.items()
+        if name and (settings.structures is None or name in settings.structures)
     }
 
 
 def _build_case(
-    source: _Source, index: Index, settings: BuildSettings, names: NameMap, split: str, folder: Path, problems: list[Problem]
+    source: _Source,
+    index: Index,
+    settings: BuildSettings,
+    names: NameMap,
+    split: str,
+    folder: Path,
+    problems: list[Problem],
 ) -> CaseRecord:
     processing = settings.processing
     if source.series.modality != processing.modality:
@@ -266,7 +277,10 @@ def _write_images(folder: Path, image, masks: dict[str, np.ndarray], dose) -> No
     ordered = sorted(masks)
     sitk.WriteImage(image, str(folder / "image.nrrd"), useCompression=True)
     write_segmentation(
-        folder / "structures.seg.nrrd", np.stack([masks[name] for name in ordered]), [structure(n) for n in ordered], image
+        folder / "structures.seg.nrrd",
+        np.stack([masks[name] for name in ordered]),
+        [structure(n) for n in ordered],
+        image,
     )
     if dose is not None:
         sitk.WriteImage(dose, str(folder / "dose.nrrd"), useCompression=True)
@@ -275,7 +289,9 @@ def _write_images(folder: Path, image, masks: dict[str, np.ndarray], dose) -> No
 def _nothing_built(problems: list[Problem]) -> str:
     reasons = Counter(problem.kind for problem in problems)
     if not reasons:
-        return "there is no structure set with its images among the sources: nothing to build; export RTSTRUCT and images."
+        return (
+            "there is no structure set with its images among the sources: nothing to build; export RTSTRUCT and images."
+        )
     first = next(p.text for p in problems)
     told = ", ".join(f"{count} {kind}" for kind, count in reasons.most_common())
     return f"no case could be built ({told}); the first reason: {first}"

@@ -48,4 +48,6 @@ def read_build_settings(path: Path | str) -> BuildSettings:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         allowed = ", ".join(BuildSettings.model_fields)
-        raise FedRTError(f"{path}: {where}: {first['msg']} (known keys: {allowed}; see the documentation of `[{where.split('.')[0]}]`).") from None
+        raise FedRTError(
+            f"{path}: {where}: {first['msg']} (known keys: {allowed}; see the documentation of `[{where.split('.')[0]}]`)."
+        ) from None

@@ -26,7 +26,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(rooms: Iterable[AddCommands], argv: list[str] | None = None, prog: str = "fedrt") -> int:
     """Parse `argv` with the subcommands of `rooms` and carry one out; returns the exit code."""
-    parser = argparse.ArgumentParser(prog=prog, description="Radiotherapy datasets, training, federation and inference.")
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Radiotherapy datasets, training, federation and inference."
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for add_commands in rooms:

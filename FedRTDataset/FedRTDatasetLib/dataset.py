@@ -1,10 +1,10 @@
 """The dataset on disk: plain files that describe themselves (`dataset.json`, one folder a case).
 
-    dataset.json                      what the cases have in common: structures, processing, state, software
-    cases/<case>/case.json            provenance as keyed hashes, split, grid, labelled structures, SHA-256 of each file
-    cases/<case>/image.nrrd           float32, harmonised
-    cases/<case>/structures.seg.nrrd  one layer a structure; a structure not in it is unlabelled, not absent
-    cases/<case>/dose.nrrd            Gy on the image's grid, where the plan came with a dose
+dataset.json                      what the cases have in common: structures, processing, state, software
+cases/<case>/case.json            provenance as keyed hashes, split, grid, labelled structures, SHA-256 of each file
+cases/<case>/image.nrrd           float32, harmonised
+cases/<case>/structures.seg.nrrd  one layer a structure; a structure not in it is unlabelled, not absent
+cases/<case>/dose.nrrd            Gy on the image's grid, where the plan came with a dose
 """
 
 import hashlib
@@ -130,7 +130,9 @@ def read_record(path: Path, model: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise FedRTError(f"{path} is not valid ({where}: {first['msg']}); restore it or build the dataset again.") from None
+        raise FedRTError(
+            f"{path} is not valid ({where}: {first['msg']}); restore it or build the dataset again."
+        ) from None
 
 
 def write_record(path: Path, record: BaseModel) -> None:

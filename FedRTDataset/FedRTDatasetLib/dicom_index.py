@@ -123,7 +123,9 @@ def _add_file(index: Index, path: Path) -> None:
         _note_unreadable(index, path)
         return
     except Exception as error:
-        index.problems.append(Problem("unreadable", f"{path.name} is damaged ({type(error).__name__}): export it again."))
+        index.problems.append(
+            Problem("unreadable", f"{path.name} is damaged ({type(error).__name__}): export it again.")
+        )
         return
     if "SOPInstanceUID" not in header:
         index.problems.append(Problem("unreadable", f"{path.name} is truncated before its identity: export it again."))
@@ -189,7 +191,9 @@ def _referenced_images(header: Dataset) -> tuple[tuple[str, ...], tuple[str, ...
         for study in frame.get("RTReferencedStudySequence") or []:
             for item in study.get("RTReferencedSeriesSequence") or []:
                 series.append(str(item.get("SeriesInstanceUID", "")))
-                images += [str(image.get("ReferencedSOPInstanceUID", "")) for image in item.get("ContourImageSequence") or []]
+                images += [
+                    str(image.get("ReferencedSOPInstanceUID", "")) for image in item.get("ContourImageSequence") or []
+                ]
     return tuple(series), tuple(images), frames
 
 

@@ -43,9 +43,17 @@ def plan_record(plans: list[Path], dose_max_gy: float | None) -> PlanRecord:
     prescription, fractions = [], []
     for path in plans:
         plan = pydicom.dcmread(path)
-        doses = [float(r.TargetPrescriptionDose) for r in plan.get("DoseReferenceSequence") or [] if r.get("TargetPrescriptionDose")]
+        doses = [
+            float(r.TargetPrescriptionDose)
+            for r in plan.get("DoseReferenceSequence") or []
+            if r.get("TargetPrescriptionDose")
+        ]
         prescription += [max(doses)] if doses else []
-        fractions += [int(g.NumberOfFractionsPlanned) for g in plan.get("FractionGroupSequence") or [] if g.get("NumberOfFractionsPlanned")]
+        fractions += [
+            int(g.NumberOfFractionsPlanned)
+            for g in plan.get("FractionGroupSequence") or []
+            if g.get("NumberOfFractionsPlanned")
+        ]
     return PlanRecord(
         prescription_gy=sum(prescription) or None, fractions=sum(fractions) or None, dose_max_gy=dose_max_gy
     )

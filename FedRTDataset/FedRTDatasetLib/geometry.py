@@ -58,7 +58,11 @@ class SliceStack:
     def nearest_slice(self, offsets: np.ndarray) -> np.ndarray:
         """The slice index k for each offset along the normal (mm); -1 where it is beyond half a step of any slice."""
         own = self.offsets
-        k = np.clip(np.searchsorted(own, offsets), 1, max(len(own) - 1, 1)) if len(own) > 1 else np.ones(len(offsets), int)
+        k = (
+            np.clip(np.searchsorted(own, offsets), 1, max(len(own) - 1, 1))
+            if len(own) > 1
+            else np.ones(len(offsets), int)
+        )
         lower = k - 1
         upper = np.minimum(k, len(own) - 1)
         nearest = np.where(np.abs(offsets - own[lower]) <= np.abs(own[upper] - offsets), lower, upper)
@@ -69,7 +73,8 @@ class SliceStack:
         """(n, 3) LPS points on slice k as (n, 2) pixel coordinates (x, y)."""
         relative = points - self.positions[k]
         return np.stack(
-            [relative @ self.row_direction / self.spacing[0], relative @ self.column_direction / self.spacing[1]], axis=1
+            [relative @ self.row_direction / self.spacing[0], relative @ self.column_direction / self.spacing[1]],
+            axis=1,
         )
 
     def to_patient(self, pixels: np.ndarray, k: int) -> np.ndarray:

@@ -77,9 +77,7 @@ def harmonised_grid(image, spacing_mm: tuple[float, float, float]) -> Grid:
     middle = np.array(image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()]))
     direction = np.array(image.GetDirection()).reshape(3, 3)
     origin = middle - direction @ ((size - 1) / 2 * np.array(spacing_mm))
-    return Grid(
-        size=size.tolist(), spacing_mm=spacing_mm, origin_mm=origin.tolist(), direction=image.GetDirection()
-    )
+    return Grid(size=size.tolist(), spacing_mm=spacing_mm, origin_mm=origin.tolist(), direction=image.GetDirection())
 
 
 def resample(image, grid: Grid, outside: float | None = None):
@@ -127,7 +125,10 @@ def correct_bias(image):
     image = sitk.Cast(image, sitk.sitkFloat32)
     lowest = float(sitk.GetArrayViewFromImage(image).min())
     positive = image - min(lowest, 0.0) + 1.0  # N4 works on the logarithm
-    factors = [max(1, min(round(4.0 / spacing), size // 8)) for spacing, size in zip(image.GetSpacing(), image.GetSize(), strict=True)]
+    factors = [
+        max(1, min(round(4.0 / spacing), size // 8))
+        for spacing, size in zip(image.GetSpacing(), image.GetSize(), strict=True)
+    ]
     small = sitk.Shrink(positive, factors)
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations([30, 30, 20])

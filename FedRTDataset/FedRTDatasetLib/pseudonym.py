@@ -39,7 +39,9 @@ class SiteKey:
         except ValueError:
             secret = b""
         if len(secret) != 32:
-            raise FedRTError(f"{path} is not a FedRT key file (64 hexadecimal digits); restore it or name another with --key.")
+            raise FedRTError(
+                f"{path} is not a FedRT key file (64 hexadecimal digits); restore it or name another with --key."
+            )
         return cls(secret)
 
     def digest(self, text: str, kind: str) -> str:

@@ -35,7 +35,9 @@ def read_rtstruct(path: Path | str) -> list[Roi]:
     try:
         dataset = pydicom.dcmread(path)
     except Exception as error:
-        raise FedRTError(f"{Path(path).name} cannot be read as DICOM ({type(error).__name__}); export it again.") from error
+        raise FedRTError(
+            f"{Path(path).name} cannot be read as DICOM ({type(error).__name__}); export it again."
+        ) from error
     if dataset.get("Modality") != "RTSTRUCT":
         raise FedRTError(f"{Path(path).name} is not an RT Structure Set; choose the RTSTRUCT file.")
     return rois_of(dataset)

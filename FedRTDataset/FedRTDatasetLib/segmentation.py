@@ -109,7 +109,9 @@ def read_segmentation(path: Path | str) -> Segmentation:
     try:
         data, header = nrrd.read(str(path), index_order="F")
     except Exception as error:
-        raise FedRTError(f"{path.name} cannot be read as a segmentation ({type(error).__name__}); restore the file.") from error
+        raise FedRTError(
+            f"{path.name} cannot be read as a segmentation ({type(error).__name__}); restore the file."
+        ) from error
     layers = data.transpose(0, 3, 2, 1) if data.ndim == 4 else data.transpose(2, 1, 0)[None]
     numbers = _segment_numbers(header)
     if not numbers:
@@ -129,4 +131,8 @@ def read_segmentation(path: Path | str) -> Segmentation:
 
 
 def _segment_numbers(header: dict) -> list[int]:
-    return sorted(int(key[len("Segment") : -len("_Name")]) for key in header if key.startswith("Segment") and key.endswith("_Name"))
+    return sorted(
+        int(key[len("Segment") : -len("_Name")])
+        for key in header
+        if key.startswith("Segment") and key.endswith("_Name")
+    )
