@@ -19,7 +19,7 @@ from .dose import plan_record, read_dose
 from .errors import FedRTError
 from .geometry import to_image
 from .names import NameMap
-from .preprocess import Processing, grid_of, harmonise, resample, resample_mask
+from .preprocess import grid_of, harmonise, resample, resample_mask
 from .privacy import without_identity
 from .pseudonym import SiteKey
 from .rasterise import rasterise
@@ -137,7 +137,7 @@ def _choose_sources(
             text = f"{len(ranked)} structure sets on one series: the one with most wanted structures is used."
             problems.append(Problem("several-structure-sets", text))
         patient = key.pseudonym(series.patient_id)
-        case_id = f"{patient}-{key.digest(series.uid, 'series')[:6]}"
+        case_id = key.case_id(series.patient_id, series.uid)
         mapped = sorted(f"{roi}={name}" for roi, name in _wanted_rois(chosen.roi_names, names, settings).items())
         content = "\n".join([*sorted(series.files), chosen.uid, *mapped])
         sources.append(_Source(case_id, patient, series, chosen, key.digest(content, "source")))

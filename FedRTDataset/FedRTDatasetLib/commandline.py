@@ -66,7 +66,7 @@ def _fail(args: argparse.Namespace, reporter, text: str, code: int) -> int:
     reporter.event("failed", text=text)
     reporter.close()
     if args.debug:
-        raise  # noqa: PLE0704 - called from within the except blocks above
+        raise
     print(f"fedrt: {text}", file=sys.stderr)
     return code
 

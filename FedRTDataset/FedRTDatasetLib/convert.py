@@ -58,7 +58,8 @@ def segmentation_to_rtstruct(segmentation: Path, reference: Path, out: Path, rep
     image = to_image(loaded.array, loaded.stack)
     if not _same_grid(stored.reference, image):
         raise FedRTError(
-            f"{Path(segmentation).name} is not on the grid of the images in {reference}: export it with that volume as reference geometry."
+            f"{Path(segmentation).name} is not on the grid of the images in {reference}: "
+            "export it with that volume as reference geometry."
         )
     stack = stack_of_image(image)
     rois = [
@@ -82,8 +83,9 @@ def only_series(folder: Path, report: Reporter | None = None) -> ImageSeries:
 
 def _require_regular(loaded: LoadedSeries, images: Path) -> None:
     if not loaded.stack.is_regular:
+        reason = "; ".join(loaded.notes) or "gantry tilt"
         raise FedRTError(
-            f"the slices in {images} are not evenly spaced ({'; '.join(loaded.notes) or 'gantry tilt'}): a segmentation file cannot hold that grid."
+            f"the slices in {images} are not evenly spaced ({reason}): a segmentation file cannot hold that grid."
         )
 
 

@@ -4,6 +4,8 @@ Contours run at the level 0.5 between voxel centres (linear interpolation), hole
 of no width (keyhole technique, DICOM PS3.3 C.8.8.6.3), which every reader of CLOSED_PLANAR contours understands.
 """
 
+import itertools
+
 import contourpy
 import numpy as np
 
@@ -41,7 +43,7 @@ def outline_slice(values: np.ndarray) -> list[np.ndarray]:
     generator = contourpy.contour_generator(z=padded, name="serial", fill_type=contourpy.FillType.OuterOffset)
     points, offsets = generator.filled(0.5, np.inf)
     return [
-        _keyhole([part[a:b - 1] - 1.0 for a, b in zip(offset[:-1], offset[1:], strict=True)])
+        _keyhole([part[a:b - 1] - 1.0 for a, b in itertools.pairwise(offset)])
         for part, offset in zip(points, offsets, strict=True)
     ]  # fmt: skip
 

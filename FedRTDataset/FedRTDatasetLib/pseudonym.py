@@ -52,6 +52,10 @@ class SiteKey:
         """`P` and ten hexadecimal digits for a Patient ID."""
         return "P" + self.digest(patient_id, "patient")[:10]
 
+    def case_id(self, patient_id: str, series_uid: str) -> str:
+        """The case of an image series: the patient's pseudonym and six digits for the series."""
+        return f"{self.pseudonym(patient_id)}-{self.digest(series_uid, 'series')[:6]}"
+
 
 def default_key_path() -> Path:
     """`$FEDRT_KEY`, else `fedrt/site.key` in the user's configuration folder."""

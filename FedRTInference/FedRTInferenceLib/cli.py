@@ -1,0 +1,51 @@
+"""The reading room's command: `fedrt infer`."""
+
+import argparse
+from pathlib import Path
+
+from FedRTDatasetLib.commandline import common_options
+from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.reporting import Reporter
+
+
+def add_commands(subparsers: argparse._SubParsersAction) -> None:
+    """Add this room's commands to the `fedrt` parser."""
+    infer = subparsers.add_parser(
+        "infer", help="contour new images: RTSTRUCT and Slicer segmentation", parents=[common_options()]
+    )
+    infer.add_argument("model", type=Path, help="model folder")
+    infer.add_argument("images", nargs="+", type=Path, help="folders of DICOM (any number of studies), or volume files")
+    infer.add_argument("--out", type=Path, required=True, help="folder for the results, one subfolder a series")
+    infer.add_argument("--rtstruct", action="store_true", help="write RTSTRUCT (with --seg absent: only this)")
+    infer.add_argument("--seg", action="store_true", help="write .seg.nrrd (neither given: both)")
+    infer.add_argument("--key", type=Path, help="site key for pseudonyms (default: your configuration folder)")
+    infer.add_argument("--threads", type=int, default=0, help="processor threads (default: all)")
+    infer.set_defaults(run=run_infer)
+
+
+def run_infer(args: argparse.Namespace, report: Reporter) -> int:
+    """`fedrt infer`: exit code 1 when a study could not be contoured; the others are done all the same."""
+    from FedRTDatasetLib.pseudonym import SiteKey
+
+    from .batch import contour_all
+    from .predictor import Predictor
+
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)
+    both = not args.rtstruct and not args.seg
+    outcomes = contour_all(
+        Predictor(args.model), args.images, args.out, SiteKey.load_or_create(args.key),
+        rtstruct=args.rtstruct or both, segmentation=args.seg or both, report=report,
+    )  # fmt: skip
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    report.info(f"{len(outcomes) - len(failed)} of {len(outcomes)} series contoured, results in {args.out}")
+    report.event(
+        "contoured",
+        cases={outcome.case: str(outcome.folder) for outcome in outcomes if not outcome.failed},
+        failed={outcome.case: outcome.failed for outcome in failed},
+    )
+    if failed and len(failed) == len(outcomes):
+        raise FedRTError(f"none of the {len(outcomes)} series could be contoured; the first reason: {failed[0].failed}")
+    return 1 if failed else 0
