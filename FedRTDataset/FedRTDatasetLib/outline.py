@@ -13,7 +13,7 @@ from .geometry import SliceStack
 
 # A contour keeps this far from a voxel centre (pixels), so that rounding coordinates to the 16 bytes of a DICOM decimal
 # string cannot move a centre to the other side.
-CLEARANCE = 0.02
+CLEARANCE = 0.01
 
 
 def outline(values: np.ndarray, stack: SliceStack) -> list[np.ndarray]:
@@ -36,16 +36,24 @@ def outline(values: np.ndarray, stack: SliceStack) -> list[np.ndarray]:
 def outline_slice(values: np.ndarray) -> list[np.ndarray]:
     """The keyholed loops of one slice [y, x], each (n, 2) of (x, y) pixel coordinates."""
     values = np.asarray(values, dtype=np.float64)
-    inside = values >= 0.5
-    away = CLEARANCE / (1 - CLEARANCE) * 0.5
-    clear = np.where(inside, np.maximum(values, 0.5 + away), np.minimum(values, 0.5 - away))
+    # A value of exactly 0.5 would put a vertex on a voxel centre; the smallest step to its side does not move the contour.
+    clear = np.where(values >= 0.5, np.maximum(values, 0.5 + 1e-6), np.minimum(values, 0.5 - 1e-6))
     padded = np.pad(clear, 1)  # outside the image is outside the structure: every contour closes
     generator = contourpy.contour_generator(z=padded, name="serial", fill_type=contourpy.FillType.OuterOffset)
     points, offsets = generator.filled(0.5, np.inf)
     return [
-        _keyhole([part[a:b - 1] - 1.0 for a, b in itertools.pairwise(offset)])
+        _keyhole([_off_centres(part[a : b - 1]) - 1.0 for a, b in itertools.pairwise(offset)])
         for part, offset in zip(points, offsets, strict=True)
-    ]  # fmt: skip
+    ]
+
+
+def _off_centres(vertices: np.ndarray) -> np.ndarray:
+    """Vertices lie on grid lines between two centres; those closer than CLEARANCE to one move along their line."""
+    nearest = np.rint(vertices)
+    beside = vertices - nearest
+    on_line = np.abs(beside) < 1e-8  # an integer but for the last bit of its interpolation; real distances are over 1e-7
+    too_close = ~on_line & (np.abs(beside) < CLEARANCE)
+    return np.where(too_close, nearest + np.copysign(CLEARANCE, beside), vertices)
 
 
 def _keyhole(loops: list[np.ndarray]) -> np.ndarray:
