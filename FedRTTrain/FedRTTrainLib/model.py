@@ -20,6 +20,7 @@ from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.structures import Structure
 from pydantic import Field, model_validator
 
+from .metrics import SplitScores
 from .settings import Frozen, Network, Size, parse
 
 if TYPE_CHECKING:
@@ -46,26 +47,6 @@ class TrainingSummary(Frozen):
     labelled_cases: dict[StructureName, Count] = Field(default_factory=dict)
     """Training cases contoured for each structure."""
     seconds: Annotated[float, Field(ge=0)] = 0.0
-
-
-class StructureScores(Frozen):
-    """Means over the cases of a split; see `metrics.py`."""
-
-    dice: float | None
-    hd95_mm: float | None
-    cases: Count
-    """Cases that count: the structure is labelled, and drawn or predicted."""
-    missed: Count
-    spurious: Count
-
-
-class SplitScores(Frozen):
-    """Scores of one split; `dice` and `hd95_mm` are the means over the structures."""
-
-    cases: Count
-    dice: float | None
-    hd95_mm: float | None
-    structures: dict[StructureName, StructureScores]
 
 
 class Lineage(Frozen):

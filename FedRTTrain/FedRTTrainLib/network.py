@@ -18,10 +18,12 @@ PRIOR = 0.02
 
 
 class SegmentationNetwork(nn.Module):
-    """(B, 1, z, y, x) image to (B, S, z, y, x) logits; sides must be multiples of the settings' `divisor()`."""
+    """(B, 1, z, y, x) image to (B, S, z, y, x) logits; sides must be multiples of `divisor`."""
 
-    def __init__(self, body: nn.Module, features: int, structures: int) -> None:
+    def __init__(self, body: nn.Module, features: int, structures: int, divisor: tuple[int, int, int]) -> None:
         super().__init__()
+        self.divisor = divisor
+        """What each side (z, y, x) of an input has to be divisible by."""
         self.body = body
         self.head = nn.Conv3d(features, structures, kernel_size=1)
         nn.init.constant_(self.head.bias, math.log(PRIOR / (1 - PRIOR)))
@@ -55,7 +57,9 @@ def _unet(settings: UNet, structures: int) -> SegmentationNetwork:
         norm=_norm(settings.norm),
         dropout=settings.dropout,
     )
-    return SegmentationNetwork(nn.Sequential(body, nn.LeakyReLU(0.1)), settings.features, structures)
+    return SegmentationNetwork(
+        nn.Sequential(body, nn.LeakyReLU(0.1)), settings.features, structures, settings.divisor()
+    )
 
 
 def _segresnet(settings: SegResNet, structures: int) -> SegmentationNetwork:
@@ -72,7 +76,7 @@ def _segresnet(settings: SegResNet, structures: int) -> SegmentationNetwork:
         dropout_prob=settings.dropout or None,
     )
     body.conv_final[-1] = nn.Identity()  # MONAI's own 1x1x1 output convolution, replaced by the head
-    return SegmentationNetwork(body, settings.init_filters, structures)
+    return SegmentationNetwork(body, settings.init_filters, structures, settings.divisor())
 
 
 def _norm(name: str) -> tuple[str, dict]:

@@ -7,6 +7,7 @@ of the weights, AdamW's moments and the step number.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,8 +118,10 @@ def new_state(
     )
 
 
-def train_steps(state: TrainState, n: int, report: Reporter | None = None) -> StepSummary:
-    """Take `state` n optimiser steps further and say how they went.
+def train_steps(
+    state: TrainState, n: int, report: Reporter | None = None, stop: Callable[[], bool] = lambda: False
+) -> StepSummary:
+    """Take `state` n optimiser steps further and say how they went; `stop`, asked after each step, ends it early.
 
     Raises FedRTError if the loss stops being a number; the state is then of no use, but its last checkpoint is.
     """
@@ -133,9 +136,12 @@ def train_steps(state: TrainState, n: int, report: Reporter | None = None) -> St
             loss, dice = _step(state)
             losses.append(loss)
             dices.append(dice)
-            if time.perf_counter() - shown > 0.25 or done == n:
+            last = done == n or stop()
+            if last or time.perf_counter() - shown > 0.25:
                 report.progress("training", state.step, state.settings.steps)
                 shown = time.perf_counter()
+            if last:
+                break
     loss = float(torch.stack(losses).mean())
     if not math.isfinite(loss):
         raise FedRTError(
@@ -143,7 +149,7 @@ def train_steps(state: TrainState, n: int, report: Reporter | None = None) -> St
         )
     dice = torch.stack(dices).nanmean(0).tolist()
     return StepSummary(
-        steps=n,
+        steps=len(losses),
         loss=loss,
         dice={name: value for name, value in zip(state.names, dice, strict=True) if math.isfinite(value)},
         seconds=time.perf_counter() - start,
