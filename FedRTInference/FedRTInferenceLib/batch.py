@@ -103,7 +103,7 @@ def _is_done(folder: Path, predictor: Predictor, rtstruct: bool, segmentation: b
     wanted = {"RTSTRUCT.dcm"} if rtstruct else set()
     wanted |= {"structures.seg.nrrd"} if segmentation else set()
     written = {name for name in record.get("files", []) if (folder / name).is_file()}
-    return record.get("model") == predictor.card.weights_sha256 and wanted <= written
+    return record.get("model") == predictor.card.sha256 and wanted <= written
 
 
 def _contour_one(

@@ -40,7 +40,7 @@ class Predictor:
         from FedRTTrainLib.predict import predict_probabilities
 
         harmonised = harmonise(image, self.processing)
-        probabilities = predict_probabilities(self._network, sitk.GetArrayFromImage(harmonised))
+        probabilities = predict_probabilities(self._network, sitk.GetArrayFromImage(harmonised), self.card.patch_size)
         native = grid_of(image)
         for structure, probability in zip(self.card.structures, probabilities, strict=True):
             coarse = sitk.GetImageFromArray(np.asarray(probability, dtype=np.float32))

@@ -64,7 +64,7 @@ def write_results(
     `headers` are the slices the RTSTRUCT refers to; None for an image without DICOM identity.
     """  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    model_hash = predictor.card.weights_sha256
+    model_hash = predictor.card.sha256
     files = []
     if rtstruct and headers:
         rois = [

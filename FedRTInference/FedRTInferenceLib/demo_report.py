@@ -1,0 +1,180 @@
+"""The demo's HTML report: one page that holds its pictures itself."""
+
+import csv
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from FedRTDatasetLib.atomic import write_text
+from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.names import NameMap
+from FedRTDatasetLib.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.structures import structure
+
+from .pictures import Curve, Outlines, chart_svg, css, slice_svg
+
+PALETTE = ["#c2410c", "#1d6fb8", "#4d7c0f", "#7c3aed", "#0f766e", "#be185d"]
+CT_WINDOW = (-160.0, 240.0)
+PATIENTS_SHOWN = 2
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { margin-top: 2.2rem; font-size: 1.2rem; }
+table { border-collapse: collapse; } th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
+th:first-child, td:first-child { text-align: left; } tr.lead { font-weight: 600; background: var(--soft); }
+.row { display: flex; flex-wrap: wrap; gap: 12px; } figure { margin: 0; } figcaption { font-size: .8rem; opacity: .75; }
+svg { background: #000; } svg.chart { background: none; font-size: 11px; } svg.chart text { fill: currentColor; }
+svg.chart .grid { stroke: var(--line); stroke-width: .6; }
+.key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; vertical-align: middle; margin: 0 .35rem 0 .9rem; }
+.note { opacity: .8; }
+"""
+
+
+def write_report(out: Path, hospitals: list[str], summary: dict, patients: dict[str, dict[str, Path]]) -> None:
+    """Write `report.html` into the demo's folder. `patients`: by hospital, case id -> DICOM folder of unseen patients."""
+    body = [
+        "<h1>FedRT demo: three hospitals, one contouring model</h1>",
+        f"<p>{_introduction(summary)}</p>",
+        "<h2>Dice on unseen patients</h2>",
+        _table(summary, hospitals),
+        '<p class="note">Mean over structures and over the unseen patients of all hospitals. A structure that a hospital '
+        "never contours is one its own model cannot know: it counts 0 for that model (and is marked &ndash;); the column "
+        "<em>taught structures</em> leaves it out. Generated phantoms: these figures say that the path works, nothing "
+        "about patients.</p>",
+        "<h2>Training</h2>",
+        f'<div class="row">{_curves(out, hospitals)}</div>',
+        "<h2>Contours of the federated model on unseen patients</h2>",
+        f"<p>{_legend(summary)}</p>",
+        *[
+            _patient(out, hospital, case, folder)
+            for hospital in hospitals
+            for case, folder in _shown(patients[hospital])
+        ],
+        "<h2>Files</h2>",
+        _files(summary),
+        '<p class="note">FedRT is research software, not a medical device.</p>',
+    ]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>FedRT demo</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>{"".join(body)}</body></html>'
+    )
+    write_text(out / "report.html", page)
+
+
+def _introduction(summary: dict) -> str:
+    dice = summary["dice"]
+    best = max(dice["local"].values())
+    unseen = sum(summary["unseen_patients"].values())
+    return (
+        f"Trained together without exchanging images, the hospitals reach a mean Dice of <b>{dice['federated']:.3f}</b> on "
+        f"{unseen} unseen patients; the best hospital alone reaches {best:.3f}, all data in one place {dice['pooled']:.3f}."
+    )
+
+
+def _table(summary: dict, hospitals: list[str]) -> str:
+    structures = list(summary["by_structure"]["pooled"])
+    head = ["model", *structures, *(f"at {h}" for h in hospitals), "taught structures", "all"]
+    rows = [f"<tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr>"]
+    for label in summary["by_structure"]:
+        by_structure, by_hospital = summary["by_structure"][label], summary["by_hospital"][label]
+        cells = [f"{by_structure[name]:.3f}" if by_structure[name] else "&ndash;" for name in structures]
+        cells += [f"{by_hospital[hospital]:.3f}" for hospital in hospitals]
+        cells += [
+            f"{_overall(summary['dice_of_taught_structures'], label):.3f}",
+            f"{_overall(summary['dice'], label):.3f}",
+        ]
+        lead = ' class="lead"' if label == "federated" else ""
+        rows.append(f"<tr{lead}><td>{escape(label)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _overall(dice: dict, label: str) -> float:
+    return dice["local"][label.removeprefix("local ")] if label.startswith("local ") else dice[label]
+
+
+def _curves(out: Path, hospitals: list[str]) -> str:
+    models = {f"local {hospital}": f"local_{hospital}" for hospital in hospitals} | {"pooled": "pooled"}
+    rows = {label: _read_curves(out / "models" / f"{name}.work" / "curves.csv") for label, name in models.items()}
+    charts = []
+    for column, title, limits in (
+        ("train_patch_loss", "Training loss", None),
+        ("validation_dice", "Validation Dice (own hospitals)", (0.0, 1.0)),
+    ):
+        curves = [
+            Curve(label, [(float(r["step"]), float(r[column])) for r in found if r.get(column)], PALETTE[n])
+            for n, (label, found) in enumerate(rows.items())
+        ]
+        charts.append(chart_svg(curves, title, "training step", limits))
+    charts.append(chart_svg(_federation_curves(out), "Federation: training loss by site", "round"))
+    return "".join(charts)
+
+
+def _read_curves(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _federation_curves(out: Path) -> list[Curve]:
+    from .demo_federation import round_losses
+
+    return [
+        Curve(site, points, PALETTE[n]) for n, (site, points) in enumerate(round_losses(out / "federation").items())
+    ]
+
+
+def _legend(summary: dict) -> str:
+    keys = "".join(
+        f'<span class="key" style="border-color:{css(structure(name).color)}"></span>{escape(name)}'
+        for name in summary["by_structure"]["pooled"]
+    )
+    return f"Solid: the model. Dashed: the hospital's own contours (a hospital does not contour every organ).<br>{keys}"
+
+
+def _shown(patients: dict[str, Path]) -> list[tuple[str, Path]]:
+    return list(patients.items())[:PATIENTS_SHOWN]
+
+
+def _patient(out: Path, hospital: str, case: str, folder: Path) -> str:
+    """A row of slices of one patient with the hospital's and the model's contours."""
+    results = out / "contours" / hospital / case
+    index = index_folders([folder])
+    uid, series_uid = next(iter(index.links.items()))
+    loaded = load_series(index.series[series_uid])
+    names = NameMap.load(out / "hospitals" / hospital / "dataset.names.csv")
+    predicted = {roi.name: roi.polygons for roi in read_rtstruct(results / "RTSTRUCT.dcm")}
+    drawn = {
+        name: roi.polygons
+        for roi in read_rtstruct(index.structure_sets[uid].path)
+        if (name := names.lookup(roi.name)) in predicted
+    }
+    outlines = [Outlines(polygons, css(structure(name).color), dashed=True) for name, polygons in drawn.items()]
+    outlines += [Outlines(polygons, css(structure(name).color)) for name, polygons in predicted.items()]
+    figures = "".join(
+        f"<figure>{slice_svg(loaded.array, loaded.stack, k, outlines, CT_WINDOW)}</figure>"
+        for k in _slices_with_contours(list(drawn.values()), loaded.stack)
+    )
+    link = f"contours/{hospital}/{case}"
+    caption = (
+        f'{escape(hospital)}, case {case}: <a href="{link}/RTSTRUCT.dcm">RTSTRUCT</a>, '
+        f'<a href="{link}/structures.seg.nrrd">segmentation</a>'
+    )
+    return f'<figure><div class="row">{figures}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _slices_with_contours(structures: list[list[np.ndarray]], stack) -> list[int]:
+    """Three slices through the contoured range, at its quarters."""
+    offsets = [float((p.mean(axis=0) - stack.positions[0]) @ stack.normal) for polygons in structures for p in polygons]
+    low, high = min(offsets), max(offsets)
+    wanted = np.array([low + (high - low) * share for share in (0.3, 0.5, 0.7)])
+    return [int(k) for k in stack.nearest_slice(wanted)]
+
+
+def _files(summary: dict) -> str:
+    links = "".join(
+        f'<li><a href="{escape(path)}">{escape(path)}</a></li>'
+        for path in summary["outputs"]["rtstruct"] + summary["outputs"]["segmentation"]
+    )
+    return f"<details><summary>All RTSTRUCT and segmentation files</summary><ul>{links}</ul></details>"
