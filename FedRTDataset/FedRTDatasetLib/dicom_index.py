@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from .errors import FedRTError
+from .privacy import without_identity
 from .reporting import Reporter
 
 IMAGE_MODALITIES = ("CT", "MR")
@@ -71,6 +72,8 @@ class Index:
     doses: dict[str, RtObject] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    identities: set[str] = field(default_factory=set)
+    """Patient IDs and names that were seen: what no text may show."""
 
     def doses_of(self, structure_set_uid: str) -> list[RtObject]:
         """The doses of the plans that refer to a structure set."""
@@ -102,6 +105,7 @@ def index_folders(sources: Iterable[Path | str], report: Reporter | None = None)
         what = f"holds {len(files)} files, none of them" if files else "is empty: no"
         raise FedRTError(f"{where} {what} DICOM image or RT object; name the folder the planning system exported to.")
     _link(index)
+    index.problems = [Problem(p.kind, without_identity(p.text, *index.identities)) for p in index.problems]
     return index
 
 
@@ -127,12 +131,25 @@ def _add_file(index: Index, path: Path) -> None:
             Problem("unreadable", f"{path.name} is damaged ({type(error).__name__}): export it again.")
         )
         return
-    if "SOPInstanceUID" not in header:
-        index.problems.append(Problem("unreadable", f"{path.name} is truncated before its identity: export it again."))
-    elif modality in IMAGE_MODALITIES and "ImagePositionPatient" in header:
+    index.identities |= {str(header.get(keyword, "")) for keyword in ("PatientID", "PatientName")}
+    if not modality or "SOPInstanceUID" not in header or (modality in IMAGE_MODALITIES and not _is_placed(header)):
+        index.problems.append(Problem("unreadable", f"{path.name} is truncated or has no position: export it again."))
+    elif modality in IMAGE_MODALITIES:
         _add_image(index, path, header, modality)
     elif modality in ("RTSTRUCT", "RTPLAN", "RTDOSE"):
         _add_rt_object(index, path, header, modality)
+
+
+def _is_placed(header: Dataset) -> bool:
+    needed = (
+        "SeriesInstanceUID",
+        "StudyInstanceUID",
+        "ImagePositionPatient",
+        "ImageOrientationPatient",
+        "PixelSpacing",
+        "Rows",
+    )
+    return all(header.get(keyword) is not None for keyword in needed)
 
 
 def _note_unreadable(index: Index, path: Path) -> None:

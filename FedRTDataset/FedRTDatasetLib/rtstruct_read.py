@@ -40,7 +40,10 @@ def read_rtstruct(path: Path | str) -> list[Roi]:
         ) from error
     if dataset.get("Modality") != "RTSTRUCT":
         raise FedRTError(f"{Path(path).name} is not an RT Structure Set; choose the RTSTRUCT file.")
-    return rois_of(dataset)
+    try:
+        return rois_of(dataset)
+    except (AttributeError, TypeError, ValueError) as error:  # an item without its ROI number, or a number that is none
+        raise FedRTError(f"{Path(path).name} has damaged ROI items ({type(error).__name__}); export it again.") from error
 
 
 def rois_of(dataset: Dataset) -> list[Roi]:
