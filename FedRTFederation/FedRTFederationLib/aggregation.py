@@ -31,7 +31,9 @@ def validate(update: Weights, reference: Weights) -> None:
     """Raise UpdateRefusedError unless `update` has the names, shapes and dtypes of `reference` and only finite values."""
     missing, extra = sorted(reference.keys() - update.keys()), sorted(update.keys() - reference.keys())
     if missing or extra:
-        raise UpdateRefusedError(f"{len(missing)} tensors are missing and {len(extra)} unknown ({(missing + extra)[0]} …)")
+        raise UpdateRefusedError(
+            f"{len(missing)} tensors are missing and {len(extra)} unknown ({(missing + extra)[0]} …)"
+        )
     for name, expected in reference.items():
         tensor = update[name]
         if tensor.shape != expected.shape:

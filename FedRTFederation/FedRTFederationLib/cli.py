@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 from FedRTDatasetLib.commandline import common_options
-from FedRTDatasetLib.errors import FedRTError
 
 TASKS = ("contouring", "connection-check")
 
@@ -30,9 +29,12 @@ def _add_init(commands, common) -> None:
     parser.add_argument("--name", required=True, help="name of the federation")
     parser.add_argument("--address", metavar="HOST:PORT", help="where sites reach the coordinator (127.0.0.1:8943)")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the coordinator listens, if it is another address")
-    parser.add_argument("--config", metavar="TOML", type=Path, help="training settings (see fedrt train --config)")
+    parser.add_argument("--config", metavar="TOML", help="training settings, a file or preset as for fedrt train")
+    parser.add_argument(
+        "--processing", metavar="TOML", type=Path,
+        help="the fedrt dataset build --config file that all sites use (default: what most sites have)",
+    )  # fmt: skip
     parser.add_argument("--structures", metavar="NAMES", help="comma-separated TG-263 names the model learns")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the initial weights (0)")
     parser.set_defaults(run=_init)
 
 
@@ -55,13 +57,18 @@ def _add_join(commands, common) -> None:
     parser.add_argument("kit", metavar="KIT", type=Path, help="the startup kit")
     parser.add_argument("--dataset", metavar="DATASET", type=Path, help="the site's dataset; it never leaves the site")
     parser.add_argument("--work", metavar="DIR", type=Path, help="checkpoints and logs (beside the kit)")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="processor threads (0: as the federation's settings say)"
+    )
     parser.set_defaults(run=_join)
 
 
 def _add_start(commands, common) -> None:
     parser = commands.add_parser("start", parents=common, help="start a run and follow it to the model")
     parser.add_argument("folder", metavar="DIR", type=Path)
-    parser.add_argument("--task", choices=TASKS, default=TASKS[0], help="connection-check tests every site's connection")
+    parser.add_argument(
+        "--task", choices=TASKS, default=TASKS[0], help="connection-check tests every site's connection"
+    )
     parser.add_argument("--rounds", type=_positive, default=10, help="rounds of training and averaging (10)")
     parser.add_argument("--steps", type=_positive, default=50, help="training steps a site and round (50)")
     parser.add_argument("--out", metavar="MODEL", type=Path, help="copy the final model there")
@@ -81,36 +88,38 @@ def _add_status(commands, common) -> None:
 
 
 def _add_stop(commands, common) -> None:
-    parser = commands.add_parser("stop", parents=common, help="stop the run in progress; its last round's model is kept")
+    parser = commands.add_parser(
+        "stop", parents=common, help="stop the run in progress; its last round's model is kept"
+    )
     parser.add_argument("folder", metavar="DIR", type=Path)
     parser.add_argument("--coordinator", action="store_true", help="stop the coordinator, too")
     parser.set_defaults(run=_stop)
 
 
 def _init(args, report) -> None:
-    from .folder import DEFAULT_ADDRESS, FederationFolder, check_name
+    from .folder import DEFAULT_ADDRESS, FederationFolder
 
-    structures = _names(args.structures)
-    config = _read_config(args.config) if args.config else None
-    for name in structures:
-        check_name(name, "structure")
+    training = processing = None
+    if args.config:
+        from FedRTTrainLib.settings import read_settings
+
+        training = read_settings(args.config).model_dump(mode="json", exclude={"steps"})
+    if args.processing:
+        from FedRTDatasetLib.build_settings import read_build_settings
+
+        processing = read_build_settings(args.processing).processing.model_dump(mode="json")
     folder = FederationFolder.create(
-        args.folder, args.name, args.address or DEFAULT_ADDRESS, args.listen, structures, config, args.seed
+        args.folder,
+        args.name,
+        args.address or DEFAULT_ADDRESS,
+        args.listen,
+        _names(args.structures),
+        training,
+        processing,
     )
-    report.info(f"Federation {folder.settings.name} created; next, for each site: fedrt federation kit {args.folder} SITE")
-
-
-def _read_config(file: Path) -> str:
-    import tomllib
-
-    try:
-        text = file.read_text(encoding="utf-8")
-        tomllib.loads(text)
-    except OSError:
-        raise FedRTError(f"Training settings {file} cannot be read.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise FedRTError(f"Training settings {file} are not valid TOML: {error}.") from None
-    return text
+    report.info(
+        f"Federation {folder.settings.name} created; next, for each site: fedrt federation kit {args.folder} SITE"
+    )
 
 
 def _kit(args, report) -> None:
@@ -138,7 +147,7 @@ def _join(args, report) -> None:
     from .participant import join
 
     try:
-        join(args.kit, args.dataset, args.work, report)
+        join(args.kit, args.dataset, args.work, report, args.threads)
     except KeyboardInterrupt:
         report.info("The site left the federation.")
 
@@ -164,7 +173,9 @@ def _status(args, report) -> None:
     if args.json:
         print(json.dumps(status, indent=2, ensure_ascii=False))
         return
-    print(f"Federation {status['federation']} at {status['address']}: {'serving' if status['serving'] else 'not serving'}")
+    print(
+        f"Federation {status['federation']} at {status['address']}: {'serving' if status['serving'] else 'not serving'}"
+    )
     for name, site in status["sites"].items():
         print(f"  site {name}: {'connected' if site['connected'] else 'not connected'} (key {site['fingerprint']})")
     for refused in status["refused"]:

@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 from FedRTDatasetLib import atomic
 
+from .folder import FederationFolder, RunSettings
 from .packing import Weights
-from .task import CaseCounts, Metrics, OnStep
+from .task import CaseCounts, Metrics, Offer, OnStep, SiteOptions
 
 TRUE_SLOPE = np.array([2.0, -1.0], np.float32)
 CASES = 20
 
 
-def open_coordinator(settings: dict[str, Any], folder: Path) -> "_Coordinator":
-    """The coordinator's side; `settings` may give `payload`, a number of extra float32 values to carry along."""
-    return _Coordinator(int(settings.get("payload", 0)))
+def open_coordinator(folder: FederationFolder, run: RunSettings) -> "_Coordinator":
+    """The coordinator's side; `run.payload` extra float32 values are carried along."""
+    return _Coordinator(run.payload)
 
 
-def open_site(requirements: dict[str, Any], dataset: Path | None, work: Path) -> "_Site":
+def open_site(requirements: dict[str, Any], options: SiteOptions, work: Path) -> "_Site":
     """The site's side; the dataset is not opened."""
     return _Site(work)
 
@@ -31,6 +32,12 @@ def open_site(requirements: dict[str, Any], dataset: Path | None, work: Path) ->
 class _Coordinator:
     def __init__(self, payload: int) -> None:
         self._payload = payload
+
+    def invitation(self) -> dict[str, Any]:
+        return {}
+
+    def settle(self, offers: dict[str, Offer]) -> dict[str, str]:
+        return {}
 
     def requirements(self) -> dict[str, Any]:
         return {}
@@ -48,7 +55,12 @@ class _Coordinator:
     def save(self, folder: Path, weights: Weights, summary: dict[str, Any]) -> None:
         slope = weights["slope"][:, 0]
         with atomic.replacing_folder(folder) as partial:
-            document = {"task": "connection-check", "slope": slope.tolist(), "rounds": int(weights["rounds"]), **summary}
+            document = {
+                "task": "connection-check",
+                "slope": slope.tolist(),
+                "rounds": int(weights["rounds"]),
+                **summary,
+            }
             (partial / "connection-check.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
@@ -61,6 +73,9 @@ class _Site:
 
     def labelled_cases(self) -> CaseCounts:
         return CaseCounts(CASES)
+
+    def properties(self) -> dict[str, Any]:
+        return {}
 
     def train(self, weights: Weights, round_number: int, steps: int, report: OnStep) -> tuple[Weights, Metrics]:
         random = np.random.default_rng(round_number)

@@ -23,6 +23,8 @@ from .gate import SECRET_HEADER
 
 _LOOK_SECONDS = 0.3
 _STOP_SECONDS = 30.0
+_COORDINATOR_SECONDS = 60.0
+"""`start` may be given together with `serve`, by a script for example."""
 
 
 def start(
@@ -34,7 +36,7 @@ def start(
 
     Interrupting this stops the run; the model of the last finished round is kept.
     """
-    state = _require_coordinator(folder)
+    state = _require_coordinator(folder, _COORDINATOR_SECONDS)
     if out is not None and out.exists():
         raise FedRTError(f"{out} exists already; choose another folder for the model.")
     registered = folder.sites()
@@ -142,7 +144,9 @@ def _watch(folder: FederationFolder, run: str, report: Reporter, until: float | 
             if _relay(event, report):
                 return
         if not alive:
-            raise FedRTError(f"The coordinator ended during {run}; start it (fedrt federation serve) and the run again.")
+            raise FedRTError(
+                f"The coordinator ended during {run}; start it (fedrt federation serve) and the run again."
+            )
         time.sleep(_LOOK_SECONDS)
 
 
@@ -168,8 +172,11 @@ def _without_event(line: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key != "event"}
 
 
-def _require_coordinator(folder: FederationFolder) -> dict[str, Any]:
-    state = running_coordinator(folder)
+def _require_coordinator(folder: FederationFolder, patience: float = 0.0) -> dict[str, Any]:
+    """Wait up to `patience` seconds for a coordinator that is starting. Raises FedRTError if there is none."""
+    end = time.monotonic() + patience
+    while (state := running_coordinator(folder)) is None and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
     if state is None:
         raise FedRTError(
             f"Federation {folder.settings.name} is not being served; start it with: fedrt federation serve {folder.path}"
@@ -212,7 +219,8 @@ def _start_run(folder: FederationFolder, state: dict[str, Any], run: str) -> Non
 
     with _client(folder, state) as client:
         request = StartRunRequest(
-            fab=Fab(hash_str=bundle.sha256(), content=bundle.content()), override_config=user_config_to_proto({"run": run})
+            fab=Fab(hash_str=bundle.sha256(), content=bundle.content()),
+            override_config=user_config_to_proto({"run": run}),
         )
         if not client.StartRun(request).run_id:
             raise FedRTError("Flower did not start the run; see the coordinator's log.")

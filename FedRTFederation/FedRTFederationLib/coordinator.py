@@ -16,7 +16,7 @@ from typing import Any
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
 
-from . import bundle, environment, identity, rounds, runlog
+from . import bundle, environment, identity, pace, rounds, runlog
 from .folder import FederationFolder
 from .process import Child
 
@@ -90,6 +90,8 @@ class _Coordinator:
 
         from .executor import Executor
 
+        environment.quieten()
+        pace.quicken_grid()
         self._folder = folder
         self._child = child
         self._report = report

@@ -3,6 +3,7 @@
 Flower reads these variables when its modules load, so `prepare` must come before the first `import flwr`.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -26,3 +27,11 @@ def prepare(flower_home: Path) -> None:
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join(dict.fromkeys([*hosts, LOOPBACK, "localhost"]))
+
+
+def quieten() -> None:
+    """In the processes a person watches: only Flower's warnings, the story is told by our own reports and logs."""
+    import flwr.supercore.logger  # noqa: F401 - sets its own level when it loads
+
+    for name in ("flwr", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,7 +1,6 @@
 """The federation's folder at the coordinator: settings, authority, registry of sites, runs.
 
     DIR/federation.json        what the federation is (`FederationSettings`)
-    DIR/train.toml             training settings, the text given to `init` (contouring only)
     DIR/authority/             authority.crt and authority.key: signs the coordinator's certificate
     DIR/coordinator/           server.crt and server.key: the coordinator's TLS identity
     DIR/sites/<site>.json      one registered site: its public key (`Site`); deleting the file removes the site at the
@@ -17,7 +16,7 @@ import datetime
 import re
 import uuid
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from FedRTDatasetLib import atomic
 from FedRTDatasetLib.errors import FedRTError
@@ -48,9 +47,11 @@ class FederationSettings(_Strict):
     listen: str
     """host:port that the coordinator binds; only the sites' endpoint is served there."""
     structures: tuple[str, ...] = ()
-    """TG-263 names that the contouring model has outputs for, in this order; empty: the union of what sites announce."""
-    seed: int = 0
-    """Seeds the initial weights."""
+    """TG-263 names that the contouring model has outputs for, in this order; empty: all that the sites can train."""
+    training: dict[str, Any] | None = None
+    """Training settings (`FedRTTrainLib.settings.TrainSettings`, validated there); None: its defaults."""
+    processing: dict[str, Any] | None = None
+    """How the datasets must have been processed (`FedRTDatasetLib.preprocess.Processing`); None: as at most sites."""
     created: str
 
     @field_validator("address", "listen")
@@ -127,13 +128,15 @@ class FederationFolder:
         """Open a folder made by `create`. Raises FedRTError if it is none."""
         path = Path(path)
         if not (path / "federation.json").is_file():
-            raise FedRTError(f"{path} is no federation folder; create one with: fedrt federation init {path} --name NAME")
+            raise FedRTError(
+                f"{path} is no federation folder; create one with: fedrt federation init {path} --name NAME"
+            )
         return cls(path)
 
     @classmethod
     def create(
-        cls, path: Path | str, name: str, address: str, listen: str | None, structures: tuple[str, ...],
-        train_config: str | None, seed: int,
+        cls, path: Path | str, name: str, address: str, listen: str | None = None, structures: tuple[str, ...] = (),
+        training: dict[str, Any] | None = None, processing: dict[str, Any] | None = None,
     ) -> "FederationFolder":  # fmt: skip
         """Make the folder: authority, coordinator certificate, settings. Raises FedRTError if it exists already."""
         path = Path(path)
@@ -144,7 +147,7 @@ class FederationFolder:
             settings = FederationSettings(
                 id=uuid.uuid4().hex, name=check_name(name, "federation"), address=address,
                 listen=listen or (address if host == LOOPBACK else f"0.0.0.0:{port}"), structures=structures,
-                seed=seed, created=utc_now(),
+                training=training, processing=processing, created=utc_now(),
             )  # fmt: skip
         except ValueError as error:
             raise FedRTError(f"Address of the federation: {_first_line(error)}.") from None
@@ -154,8 +157,6 @@ class FederationFolder:
         (path / "authority" / "authority.crt").write_bytes(identity.certificate_pem(authority))
         identity.write_private(path / "coordinator" / "server.key", identity.private_pem(server_key))
         (path / "coordinator" / "server.crt").write_bytes(identity.certificate_pem(server))
-        if train_config is not None:
-            atomic.write_text(path / "train.toml", train_config)
         atomic.write_text(path / "federation.json", settings.model_dump_json(indent=2) + "\n")  # last: now it exists
         return cls(path)
 
@@ -169,10 +170,6 @@ class FederationFolder:
         folder = self.path / "state"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
-
-    @property
-    def train_config(self) -> Path:
-        return self.path / "train.toml"
 
     def sites(self) -> dict[str, Site]:
         """The registered sites by name, sorted."""

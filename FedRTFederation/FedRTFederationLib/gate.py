@@ -40,6 +40,9 @@ SECRET_HEADER = "x-fedrt-control"
 REFUSAL_HEADER = "x-fedrt-refusal"
 """On a refused connection: `unregistered` or `connected` (the site is connected from another process)."""
 
+PROBE_HEADER = "x-fedrt-probe"
+"""On calls with which a site tries whether it is taken, before it connects to stay."""
+
 _LARGEST_ENVELOPE = 4 * 1024 * 1024
 """Bytes of a push-messages request; it holds names and hashes, the weights travel separately."""
 _QUIET_SECONDS = 60
@@ -89,14 +92,15 @@ class FleetGate:
         """`send` that notes connections and refusals, and marks refused connections for the site."""
         key = _public_key(scope)
         call = scope["path"].rpartition("/")[2]
+        probe = bool(_header(scope, PROBE_HEADER))
 
         async def watching(message) -> None:
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if call == "activate-node" and status == 200:
-                    self._notify(event="connected", fingerprint=identity.fingerprint(key))
-                elif call == "deactivate-node" and status == 200:
-                    self._notify(event="disconnected", fingerprint=identity.fingerprint(key))
+                if status == 200 and call in ("activate-node", "deactivate-node"):
+                    event = "connected" if call == "activate-node" else "disconnected"
+                    if not probe:
+                        self._notify(event=event, fingerprint=identity.fingerprint(key))
                 elif status == 401:
                     self._refused(key, "its signature is not valid, its clock is wrong or its key is not registered")
                 elif call == "activate-node":

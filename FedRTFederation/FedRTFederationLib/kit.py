@@ -65,9 +65,7 @@ def issue(folder: FederationFolder, site: str, out: Path) -> Kit:
         address=folder.settings.address, allowed_apps=(bundle.sha256(),), created=utc_now(),
     )  # fmt: skip
     kit = Kit(manifest, folder.authority_certificate.read_bytes(), identity.private_pem(key), public)
-    folder.register(
-        Site(name=site, public_key=public.decode(), fingerprint=kit.fingerprint, registered=utc_now())
-    )
+    folder.register(Site(name=site, public_key=public.decode(), fingerprint=kit.fingerprint, registered=utc_now()))
     with atomic.replacing(out) as partial:
         partial.chmod(0o600)
         _write(kit, partial)
@@ -86,7 +84,9 @@ def load(path: Path | str) -> Kit:
     except FileNotFoundError:
         raise FedRTError(f"Kit {path} does not exist; the coordinator makes one with: fedrt federation kit") from None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile, ValidationError):
-        raise FedRTError(f"{path} is no startup kit of this version of FedRT or is damaged; ask for a new one.") from None
+        raise FedRTError(
+            f"{path} is no startup kit of this version of FedRT or is damaged; ask for a new one."
+        ) from None
     if public != members["site.pub"]:
         raise FedRTError(f"The keys in kit {path} do not belong together; ask the coordinator for a new one.")
     return Kit(manifest, members["authority.crt"], members["site.key"], public)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import packing
 from .packing import Weights
-from .task import CaseCounts
+from .task import CaseCounts, Offer
 
 QUERY, TRAIN = "query", "train"
 _REASON = 400
@@ -44,13 +44,16 @@ class Presence(_Message):
 
     reason: str | None = Field(default=None, max_length=_REASON)
     cases: int = Field(default=0, ge=0, le=10_000_000)
-    by_structure: dict[str, int] = Field(default_factory=dict)
+    by_structure: dict[str, int] = Field(default_factory=dict, max_length=1000)
+    properties: dict[str, Any] = Field(default_factory=dict)
+    """Of the dataset, for the task's coordinator side; see `task.Offer`."""
     fedrt: str = ""
     """Version of FedRT at the site."""
 
     @property
-    def counts(self) -> CaseCounts:
-        return CaseCounts(self.cases, {name: min(max(n, 0), self.cases) for name, n in self.by_structure.items()})
+    def offer(self) -> Offer:
+        counts = CaseCounts(self.cases, {name: min(max(n, 0), self.cases) for name, n in self.by_structure.items()})
+        return Offer(counts, self.properties)
 
 
 class TrainRequest(_Message):

@@ -21,7 +21,7 @@ from FedRTDatasetLib import __version__
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
 
-from . import bundle, environment, kit, messages, runlog, task
+from . import bundle, environment, kit, messages, pace, runlog, task
 from .messages import Invitation, MessageError, Presence, TrainAnswer, TrainRequest
 from .process import Child
 
@@ -29,16 +29,22 @@ POLL_SECONDS = 0.5
 """How often the SuperNode asks the coordinator for a message."""
 _CLAIM_SECONDS = 0.1
 _RESTART_SECONDS = 2.0
+_TELL_SECONDS = 0.25
 _START_SECONDS = 90.0
 
 
-def join(kit_file: Path | str, dataset: Path | None, work: Path | None, report: Reporter) -> None:
-    """Take part until interrupted. Raises FedRTError if the coordinator refuses this site."""
+def join(kit_file: Path | str, dataset: Path | None, work: Path | None, report: Reporter, threads: int = 0) -> None:
+    """Take part until interrupted, with `threads` processor threads (0: as the federation's settings say).
+
+    Raises FedRTError if the coordinator refuses this site.
+    """
     own = kit.load(kit_file)
     work = work or Path(kit_file).with_suffix(".work")
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     environment.prepare(work / "flower")
-    site = _Site(own, dataset, work, report)
+    environment.quieten()
+    pace.quicken_site_executor()
+    site = _Site(own, task.SiteOptions(dataset, work / "cache", threads), work, report)
     while True:
         site.stay_connected()
         report.warning("The connection to the coordinator was lost; connecting again.")
@@ -54,9 +60,9 @@ class _StopError(Exception):
 
 
 class _Site:
-    def __init__(self, own: kit.Kit, dataset: Path | None, work: Path, report: Reporter) -> None:
+    def __init__(self, own: kit.Kit, options: task.SiteOptions, work: Path, report: Reporter) -> None:
         self._kit = own
-        self._dataset = dataset
+        self._options = options
         self._work = work
         self._report = report
         self._task: task.SiteTask | None = None
@@ -167,21 +173,26 @@ class _Site:
 
     def _present(self, invitation: Invitation) -> Presence:
         try:
-            counts = self._open(invitation.run, invitation.task, invitation.requirements).labelled_cases()
+            room = self._open(invitation.run, invitation.task, invitation.requirements)
+            counts, properties = room.labelled_cases(), room.properties()
         except FedRTError as error:
             self._report.warning(f"This site cannot take part in {invitation.run}: {error}")
             self._log("declined", run=invitation.run, text=str(error))
             return Presence(reason=messages.shorten(str(error).rstrip(".")), fedrt=__version__)
         self._log("invited", run=invitation.run, task=invitation.task, cases=counts.total)
-        return Presence(cases=counts.total, by_structure=counts.by_structure, fedrt=__version__)
+        return Presence(cases=counts.total, by_structure=counts.by_structure, properties=properties, fedrt=__version__)
 
     def _train(self, request: TrainRequest, message, claim):
         started = time.monotonic()
+        told = 0.0
 
         def report(done: int, of: int) -> None:
             if claim.lost.is_set():
                 raise _StopError
-            self._report.progress(f"round {request.round} of {request.rounds}", done, of)
+            nonlocal told
+            if done == of or time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                self._report.progress(f"round {request.round} of {request.rounds}", done, of)
 
         try:
             weights = messages.read_weights(message.content)
@@ -214,13 +225,12 @@ class _Site:
             self._task = None  # free the old one before the new one is built
             work = self._work / "runs" / run
             work.mkdir(parents=True, exist_ok=True)
-            self._task, self._task_key = task.open_site_task(name, requirements, self._dataset, work), key
+            self._task, self._task_key = task.open_site_task(name, requirements, self._options, work), key
         return self._task
 
     def _log(self, event: str, **fields: Any) -> None:
         with contextlib.suppress(OSError):
             runlog.append(self._work / "log.jsonl", event=event, **fields)
-
 
 
 def check_app(app: str, manifest: kit.Manifest) -> None:

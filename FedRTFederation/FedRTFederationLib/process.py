@@ -16,9 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import FedRTDatasetLib
-
-_PACKAGE = Path(__file__).resolve().parent
+from FedRTDatasetLib.job import child_environment, python_executable
 
 
 class Child:
@@ -32,9 +30,9 @@ class Child:
         log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "ab") as log_file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{_PACKAGE.name}.{module}"],
+                [python_executable(), "-m", f"{__package__}.{module}"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log_file,
-                env={**os.environ, "PYTHONPATH": _search_path()},
+                env=child_environment(),
             )  # fmt: skip
         self._process.stdin.write(json.dumps(argument).encode() + b"\n")
         self._process.stdin.flush()
@@ -95,9 +93,3 @@ def _end_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(4)
     os._exit(1)
-
-
-def _search_path() -> str:
-    """Lets the child import what this process could, also from a flat copy that is not installed."""
-    roots = [str(_PACKAGE.parent), str(Path(FedRTDatasetLib.__file__).resolve().parents[1])]
-    return os.pathsep.join(dict.fromkeys([*roots, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))

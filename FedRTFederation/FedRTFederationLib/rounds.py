@@ -13,9 +13,9 @@ from typing import Any
 from FedRTDatasetLib.errors import FedRTError
 
 from . import bundle, messages, runlog, task
-from .folder import FederationFolder, RunSettings, utc_now
+from .folder import FederationFolder, RunSettings, Site, utc_now
 from .messages import Invitation, MessageError, Presence
-from .task import CoordinatorTask
+from .task import CoordinatorTask, Offer
 
 STOP_FILE = "stop"
 """Put into the run's folder by `fedrt federation stop`."""
@@ -55,12 +55,10 @@ def carry_out(run: Run, grid, check: Callable[[], None]) -> None:
 
     `check` raises `StoppedError` when the run should end; it is called often.
     """
-    settings = run.settings
     try:
-        room = task.open_coordinator_task(settings.task, _task_settings(run), run.folder.path)
-        requirements = room.requirements()
-        members = _gather(run, grid, requirements, check)
-        _train(run, grid, room, requirements, members, check)
+        room = task.open_coordinator_task(run.folder, run.settings)
+        members = _gather(run, grid, room, check)
+        _train(run, grid, room, members, check)
     except StoppedError:
         run.event("stopped", text="The run was stopped; the model of the last finished round is kept.")
         raise
@@ -72,15 +70,10 @@ def carry_out(run: Run, grid, check: Callable[[], None]) -> None:
         raise
 
 
-def _task_settings(run: Run) -> dict[str, Any]:
-    federation = run.folder.settings
-    return {"payload": run.settings.payload, "seed": federation.seed, "structures": federation.structures}
+def _gather(run: Run, grid, room: CoordinatorTask, check: Callable[[], None]) -> list:
+    """Wait for the sites and invite each as it connects; returns those that can take part, as `strategy.Member`.
 
-
-def _gather(run: Run, grid, requirements: dict[str, Any], check: Callable[[], None]) -> list:
-    """Wait for the sites and invite each as it connects; returns those that can take part.
-
-    A site that does not match is told off by name and does not hold up the others.
+    A site that does not match is left out by name and does not hold up the others.
     """
     from .strategy import Member
 
@@ -88,31 +81,41 @@ def _gather(run: Run, grid, requirements: dict[str, Any], check: Callable[[], No
     registered = run.folder.sites()
     wanted = {registered[name].public_key.encode(): registered[name] for name in settings.sites if name in registered}
     deadline = time.monotonic() + settings.wait_seconds
-    members: list[Member] = []
+    offers: dict[str, tuple[Site, int, Offer]] = {}
     run.event("waiting", sites=list(settings.sites))
     while wanted and time.monotonic() < deadline:
         check()
         online = {node.public_key: node.node_id for node in grid.get_nodes() if node.public_key in wanted}
         invited = [(wanted.pop(key), node_id) for key, node_id in online.items()]
-        for site, node_id, presence in _invite(run, grid, requirements, invited):
+        for site, node_id, presence in _invite(run, grid, room.invitation(), invited):
             reason = presence.reason or ("it has no labelled case" if presence.cases < 1 else None)
             if reason:
-                run.event("site_refused", site=site.name, reason=reason)
-                run.warn(f"Site {site.name} does not take part: {reason}.")
-                continue
-            members.append(Member(site.name, site.fingerprint, node_id, presence.counts))
-            run.event("site", site=site.name, cases=presence.cases, by_structure=presence.by_structure)
+                _leave_out(run, site.name, reason)
+            else:
+                offers[site.name] = (site, node_id, presence.offer)
         if not invited:
             time.sleep(_LOOK_SECONDS)
     absent = sorted(site.name for site in wanted.values())
     if absent:
         run.warn(f"Not connected within {settings.wait_seconds:.0f} s: {', '.join(absent)}.")
+    for name, reason in room.settle({name: offer for name, (_, _, offer) in offers.items()}).items():
+        site, node_id, _ = offers.pop(name)
+        _leave_out(run, name, reason)
+        list(_invite(run, grid, room.requirements(), [(site, node_id)]))  # so that the site reads the reason, too
+    members = [Member(name, site.fingerprint, node_id, offer.cases) for name, (site, node_id, offer) in offers.items()]
+    for member in members:
+        run.event("site", site=member.site, cases=member.cases.total, by_structure=member.cases.by_structure)
     if len(members) < settings.min_sites:
         raise FedRTError(
             f"{len(members)} of {len(settings.sites)} sites can take part but {settings.min_sites} are needed; "
             "start the missing sites (fedrt federation join) or lower --min-sites."
         )
     return sorted(members, key=lambda member: member.site)
+
+
+def _leave_out(run: Run, site: str, reason: str) -> None:
+    run.event("site_refused", site=site, reason=reason)
+    run.warn(f"Site {site} does not take part: {reason}.")
 
 
 def _invite(run: Run, grid, requirements: dict[str, Any], invited: list):
@@ -145,13 +148,15 @@ def _presence(reply, node_id: int) -> Presence:
         return Presence(reason=str(error))
 
 
-def _train(run: Run, grid, room: CoordinatorTask, requirements, members: list, check: Callable[[], None]) -> None:
+def _train(run: Run, grid, room: CoordinatorTask, members: list, check: Callable[[], None]) -> None:
     """The rounds, then the model. The model of the last finished round is saved also when the run is stopped."""
     from . import packing
     from .strategy import CaseWeightedFedAvg
 
     settings = run.settings
-    strategy = CaseWeightedFedAvg(settings, requirements, members, room.output_rows(), run.note_site, run.warn)
+    names = {member.node_id: member.site for member in members}
+    grid.on_lost = lambda node_id: run.warn(f"Site {names[node_id]} lost its connection; asked again when it is back.")
+    strategy = CaseWeightedFedAvg(settings, room.requirements(), members, room.output_rows(), run.note_site, run.warn)
     newest = [room.initial_weights()]
     started = time.monotonic()
     run.event("round", done=0, of=settings.rounds)

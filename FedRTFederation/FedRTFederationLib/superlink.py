@@ -125,7 +125,7 @@ def _server(app, folder: FederationFolder, lifespan: str):
     certificate, key = _certificate_files(folder)
     config = uvicorn.Config(
         app, lifespan=lifespan, access_log=False, log_level="warning", ssl_certfile=certificate, ssl_keyfile=key,
-        server_header=False, timeout_graceful_shutdown=2,
+        server_header=False, timeout_graceful_shutdown=0,
     )  # fmt: skip
     return Server(config)
 

@@ -15,8 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from . import bundle, environment, identity
-from .gate import REFUSAL_HEADER
+from . import bundle, environment, identity, pace
+from .gate import PROBE_HEADER, REFUSAL_HEADER
 from .process import child_argument
 
 _STILL_CONNECTED_SECONDS = 120
@@ -40,6 +40,7 @@ def main() -> None:
     from flwr.supercore.telemetry import EventType
     from flwr.supernode.nodestate import NodeStateFactory
 
+    pace.quicken_supernode()
     register_signal_handlers(EventType.RUN_SUPERNODE_LEAVE)
     private_key = identity.load_private(argument["private_key"].encode())
     keys = (private_key, private_key.public_key())
@@ -62,9 +63,13 @@ def wait_for_coordinator(address: str, authority: bytes, keys, site: str, send) 
     from flwr.supernode.fleet_http_client import FleetHttpClient
     from flwr.supernode.node_auth_http_interceptor import NodeAuthHttpInterceptor
 
-    request = ActivateNodeRequest(public_key=identity.public_pem(keys[1]), heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL)
+    request = ActivateNodeRequest(
+        public_key=identity.public_pem(keys[1]), heartbeat_interval=HEARTBEAT_DEFAULT_INTERVAL
+    )
     started, pause, told = time.monotonic(), 1.0, False
-    with FleetHttpClient.from_server_address(address, False, authority, [NodeAuthHttpInterceptor(*keys)]) as client:
+    with FleetHttpClient.from_server_address(
+        address, False, authority, [NodeAuthHttpInterceptor(*keys), _Probe()]
+    ) as client:
         while True:
             try:
                 node_id = client.ActivateNode(request).node_id
@@ -72,7 +77,9 @@ def wait_for_coordinator(address: str, authority: bytes, keys, site: str, send) 
                 return
             except httpx.TransportError as error:
                 if "certificate" in str(error).lower():
-                    raise SiteRefusedError(f"The coordinator at {address} is not the one that issued this kit.") from None
+                    raise SiteRefusedError(
+                        f"The coordinator at {address} is not the one that issued this kit."
+                    ) from None
                 reason = f"The coordinator at {address} does not answer yet; trying again."
             except httpx.HTTPStatusError as error:
                 reason = _status_reason(error.response, address, site, keys[1], time.monotonic() - started)
@@ -81,6 +88,14 @@ def wait_for_coordinator(address: str, authority: bytes, keys, site: str, send) 
                 told = True
             time.sleep(pause)
             pause = min(pause * 1.5, 20.0)
+
+
+class _Probe:
+    """Marks calls that only try whether the site is taken, so that they are not told as a connection."""
+
+    def intercept(self, context, call_next):
+        context.request.headers[PROBE_HEADER] = "1"
+        return call_next(context)
 
 
 def _status_reason(response, address: str, site: str, public_key, waited: float) -> str:
@@ -93,7 +108,9 @@ def _status_reason(response, address: str, site: str, public_key, waited: float)
             "ask its operator whether the site is registered, or for a new kit."
         )
     if response.status_code == 401:
-        raise SiteRefusedError(f"The coordinator at {address} refused the signature of {site}: check this machine's clock.")
+        raise SiteRefusedError(
+            f"The coordinator at {address} refused the signature of {site}: check this machine's clock."
+        )
     if refusal == "connected" and waited > _STILL_CONNECTED_SECONDS:
         raise SiteRefusedError(f"Site {site} is connected already from another process; stop that one first.")
     if refusal == "connected":
@@ -109,7 +126,7 @@ def _serve_runtime(states, executor_secret: bytes) -> str:
     bound = socket.socket()
     bound.bind((environment.LOOPBACK, 0))
     app = create_app(state_factory=states, superexec_auth_secret=executor_secret)
-    server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning", timeout_graceful_shutdown=0))
     threading.Thread(target=server.run, args=([bound],), daemon=True).start()
     while not server.started:
         time.sleep(0.02)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from FedRTDatasetLib.errors import FedRTError
 
+from .folder import FederationFolder, RunSettings
 from .packing import Weights
 
 Metrics = dict[str, float]
@@ -28,21 +29,51 @@ class CaseCounts:
     """Cases labelled for each structure (TG-263 name)."""
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A site's answer to the invitation."""
+
+    cases: CaseCounts
+    properties: dict[str, Any] = field(default_factory=dict)
+    """What the task's coordinator side compares between sites, as JSON values; nothing about a patient."""
+
+
+@dataclass(frozen=True)
+class SiteOptions:
+    """What a site's own people decide."""
+
+    dataset: Path | None
+    """The site's dataset."""
+    cache: Path
+    """Where derived files may be kept between runs."""
+    threads: int = 0
+    """Processor threads; 0 leaves it to the federation's settings."""
+
+
 class SiteTask(Protocol):
     """A task at one site, bound to that site's dataset. Lives as long as the run, across rounds."""
 
     def labelled_cases(self) -> CaseCounts:
         """What this site can contribute."""
 
+    def properties(self) -> dict[str, Any]:
+        """See `Offer.properties`."""
+
     def train(self, weights: Weights, round_number: int, steps: int, report: "OnStep") -> tuple[Weights, Metrics]:
         """Start from the global `weights`, train `steps` steps, return the new weights and what may be told."""
 
 
 class CoordinatorTask(Protocol):
-    """A task at the coordinator."""
+    """A task at the coordinator: `invitation`, then `settle` once with the answers, then the rest."""
+
+    def invitation(self) -> dict[str, Any]:
+        """What sites need to know to say what they have, as JSON values; handed to the site's side."""
+
+    def settle(self, offers: dict[str, Offer]) -> dict[str, str]:
+        """Decide what depends on the sites; returns those that do not match with the reason."""
 
     def requirements(self) -> dict[str, Any]:
-        """What sites need to know and to match, as JSON values; handed to the site's side."""
+        """What sites need to know to train, as JSON values; handed to the site's side."""
 
     def initial_weights(self) -> Weights:
         """The model before the first round."""
@@ -57,21 +88,18 @@ class CoordinatorTask(Protocol):
 OnStep = Callable[[int, int], None]
 """Called with (steps done, steps of this round); may raise to stop the training."""
 
-OpenSite = Callable[[dict[str, Any], Path | None, Path], SiteTask]
-"""(requirements, dataset folder, folder for checkpoints) -> task; raises FedRTError where the site does not match."""
 
-OpenCoordinator = Callable[[dict[str, Any], Path], CoordinatorTask]
-"""(run settings, federation folder) -> task."""
+def open_site_task(name: str, requirements: dict[str, Any], options: SiteOptions, work: Path) -> SiteTask:
+    """The site's side of the task `name`; `work` is the folder for this run's checkpoints.
 
-
-def open_site_task(name: str, requirements: dict[str, Any], dataset: Path | None, work: Path) -> SiteTask:
-    """The site's side of the task `name`. Raises FedRTError for an unknown name or a site that does not match."""
-    return _room(name).open_site(requirements, dataset, work)
+    Raises FedRTError for an unknown name or a site that does not match.
+    """
+    return _room(name).open_site(requirements, options, work)
 
 
-def open_coordinator_task(name: str, settings: dict[str, Any], folder: Path) -> CoordinatorTask:
-    """The coordinator's side of the task `name`. Raises FedRTError for an unknown name or unusable settings."""
-    return _room(name).open_coordinator(settings, folder)
+def open_coordinator_task(folder: FederationFolder, run: RunSettings) -> CoordinatorTask:
+    """The coordinator's side of the task of `run`. Raises FedRTError for an unknown name or unusable settings."""
+    return _room(run.task).open_coordinator(folder, run)
 
 
 TASKS = ("contouring", "connection-check")
