@@ -4,14 +4,22 @@ from pathlib import Path
 
 from FedRTDatasetLib.atomic import write_json
 from FedRTDatasetLib.dataset import Dataset
-from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
 from FedRTDatasetLib.structures import Structure
 
 from .curves import Curves
 from .evaluate import evaluate, evaluate_cached
 from .metrics import SplitScores
-from .model import Lineage, ModelCard, TrainingSummary, load_card, load_model, save_model, software_versions
+from .model import (
+    Lineage,
+    ModelCard,
+    TrainingSummary,
+    load_card,
+    load_model,
+    refuse_other_content,
+    save_model,
+    software_versions,
+)
 from .settings import TrainSettings
 from .stopping import stop_on_signals
 from .training import TrainState, load_checkpoint, new_state, save_checkpoint, train_steps
@@ -36,8 +44,7 @@ def train_locally(
     """
     report = report or Reporter()
     out = Path(out)
-    if out.exists() and not (out / "model.json").is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise FedRTError(f"{out} exists and is no model; give another --out or remove it")
+    refuse_other_content(out)
     work = out.with_name(out.name + ".work")
     state = new_state(settings, datasets, structures, cache_dir or work / "cache", report)
     _warn_about_structures(state, report)

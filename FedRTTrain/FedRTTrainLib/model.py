@@ -95,10 +95,12 @@ class ModelCard(Frozen):
 def save_model(folder: Path | str, network_state: "dict[str, torch.Tensor]", card: ModelCard) -> ModelCard:
     """Write a model folder in the place of what is there; returns the card with both hashes filled in.
 
-    `network_state` is the state dict of the network that `card.network` and `card.structures` describe.
+    `network_state` is the state dict of the network that `card.network` and `card.structures` describe. Raises
+    FedRTError if there is something else than a model at `folder`.
     """
     from safetensors.torch import save_file
 
+    refuse_other_content(folder)
     with replacing_folder(folder) as partial:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network_state.items()}
         save_file(tensors, partial / WEIGHTS_FILE)
@@ -110,6 +112,13 @@ def save_model(folder: Path | str, network_state: "dict[str, torch.Tensor]", car
             with open(file, "rb") as written:
                 os.fsync(written.fileno())
     return card
+
+
+def refuse_other_content(folder: Path | str) -> None:
+    """Raise FedRTError if `folder` is there and is neither empty nor a model: nothing else is ever overwritten."""
+    folder = Path(folder)
+    if folder.exists() and not (folder / MODEL_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FedRTError(f"{folder} exists and is no model; give another --out or remove it")
 
 
 def load_card(folder: Path | str) -> ModelCard:
