@@ -86,9 +86,8 @@ def test_not_a_number_is_a_broken_contour(tmp_path):
     path = tmp_path / "structures.dcm"
     data = path.read_bytes()
     start = data.index(b"\x06\x30\x50\x00DS") + 8  # (3006,0050) Contour Data
-    start = data.index(b"\\", start) + 1
-    end = data.index(b"\\", start)
-    assert end - start >= 3
+    while (end := data.index(b"\\", start)) - start < 3:
+        start = end + 1
     path.write_bytes(data[:start] + b"nan".ljust(end - start) + data[end:])
     roi = read_rtstruct(path)[0]
     assert (roi.broken_contours, len(roi.polygons)) == (1, 3)

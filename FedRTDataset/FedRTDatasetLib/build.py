@@ -181,7 +181,7 @@ def _build_case(
     masks = {}
     for name, mask in native.items():
         on_grid = mask if loaded.stack.is_regular else to_mask(mask, loaded)
-        masks[name] = on_grid if processing.spacing_mm is None else resample_mask(on_grid, reference, grid)
+        masks[name] = resample_mask(on_grid, reference, grid)
         if not masks[name].any():
             notes.append(f"{name} is smaller than the voxels of the dataset: it counts as not contoured.")
     masks = {name: mask for name, mask in masks.items() if mask.any()}

@@ -51,10 +51,14 @@ def grid_of(image) -> Grid:
 
 
 def harmonise(image, processing: Processing):
-    """Apply `processing` to a SimpleITK image (any type; LPS); returns float32 on the harmonised grid."""
+    """Apply `processing` to a SimpleITK image (any type; LPS); returns float32 on the harmonised grid.
+
+    Axes come to point left, posterior and superior (as nearly as an oblique image allows) whichever way the patient lay,
+    so that a network never takes one side of the body for the other.
+    """
     import SimpleITK as sitk
 
-    image = sitk.Cast(image, sitk.sitkFloat32)
+    image = sitk.Cast(orient(image), sitk.sitkFloat32)
     if processing.n4:
         image = correct_bias(image)
     if processing.spacing_mm is not None:
@@ -65,6 +69,13 @@ def harmonise(image, processing: Processing):
     elif processing.intensity == "zscore":
         image = standardise(image)
     return image
+
+
+def orient(image):
+    """The image with its axes permuted and flipped to left, posterior, superior; every voxel stays where it is."""
+    import SimpleITK as sitk
+
+    return sitk.DICOMOrient(image, "LPS")
 
 
 def harmonised_grid(image, spacing_mm: tuple[float, float, float]) -> Grid:
@@ -97,12 +108,20 @@ def resample(image, grid: Grid, outside: float | None = None):
 
 
 def resample_mask(mask, reference, grid: Grid):
-    """A mask [z, y, x] on `reference`'s grid as uint8 on `grid`: where the interpolated coverage is at least one half."""
+    """A mask [z, y, x] on `reference`'s grid as uint8 on `grid`: where the interpolated coverage is at least one half.
+
+    `grid` is that of the harmonised `reference`; on a grid with the reference's own voxels nothing is interpolated.
+    """
+    import numpy as np
     import SimpleITK as sitk
 
-    image = sitk.GetImageFromArray(mask.astype("float32"))
+    image = sitk.GetImageFromArray(mask.astype("uint8"))
     image.CopyInformation(reference)
-    return (sitk.GetArrayViewFromImage(resample(image, grid, outside=0.0)) >= 0.5).astype("uint8")
+    image = orient(image)
+    if grid == grid_of(image):
+        return sitk.GetArrayFromImage(image)
+    coverage = resample(sitk.Cast(image, sitk.sitkFloat32), grid, outside=0.0)
+    return (sitk.GetArrayViewFromImage(coverage) >= 0.5).astype(np.uint8)
 
 
 def standardise(image):

@@ -1,0 +1,271 @@
+"""DICOM to dataset: exact, de-identified, resumable, and not stopped by bad input."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
+from FedRTDatasetLib import build as build_module
+from FedRTDatasetLib.build import build_dataset
+from FedRTDatasetLib.build_settings import BuildSettings
+from FedRTDatasetLib.dataset import Dataset, read_image, read_structures
+from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.names import NameMap
+from FedRTDatasetLib.preprocess import Processing
+from FedRTDatasetLib.pseudonym import SiteKey
+
+OWN_GRID = BuildSettings(name="test", structures=("Bladder", "Rectum"), processing=Processing(intensity="none"))
+KEY = SiteKey(b"k" * 32)
+
+
+def build(source: Path, out: Path, settings=OWN_GRID, names=None):
+    index = index_folders([source])
+    names = names or NameMap()
+    names.merge(Counter(name for rt in index.structure_sets.values() for name in rt.roi_names))
+    return build_dataset(index, settings, out, KEY, names)
+
+
+def test_image_and_masks_are_exact_on_the_own_grid(tmp_path):
+    series = make_patient(tmp_path / "in")
+    build(tmp_path / "in", tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    (case,) = dataset.cases
+    image = read_image(case)
+    assert np.array_equal(sitk.GetArrayFromImage(image), series.voxels)
+    assert image.GetSpacing() == (2.0, 1.5, 3.0)
+    assert image.GetOrigin() == (-50.0, -30.0, 20.0)
+    masks, labelled = read_structures(case, ["Bladder", "Rectum", "Prostate"])
+    assert labelled.tolist() == [True, True, False]
+    y, x = np.mgrid[:40, :48]
+    inside = ((x * 2.0 - 40) / 20) ** 2 + ((y * 1.5 - 30) / 12) ** 2 < 1
+    for k in range(8):
+        truth = inside if 2 <= k < 6 else np.zeros_like(inside)
+        # A 400-gon cuts a pixel centre off the ellipse only where it lies within 0.002 mm of it.
+        assert (masks[0, k] != truth).sum() <= 1
+    assert not masks[2].any()
+    assert case.volumes_cm3["Bladder"] == pytest.approx(masks[0].sum() * 9e-3, abs=1e-3)
+
+
+def test_harmonised_grid_and_window(tmp_path):
+    make_patient(tmp_path / "in")
+    processing = Processing(spacing_mm=(3, 3, 3), intensity="hu_window", hu_window=(-50, 150))
+    build(tmp_path / "in", tmp_path / "out", OWN_GRID.model_copy(update={"processing": processing}))
+    (case,) = Dataset.open(tmp_path / "out").cases
+    image = read_image(case)
+    values = sitk.GetArrayFromImage(image)
+    assert image.GetSpacing() == (3.0, 3.0, 3.0)
+    assert image.GetSize() == (32, 20, 8)
+    assert 0 <= values.min() < values.max() <= 1
+    masks, _ = read_structures(case, ["Bladder"])
+    assert masks.shape == (1, 8, 20, 32)
+    assert masks.sum() * 27 == pytest.approx(np.pi * 20 * 12 * 12, rel=0.05)
+
+
+def test_nothing_written_holds_the_patient(tmp_path):
+    source = make_patient(tmp_path / "Doe_Jane", "MRN-4711")
+    add_rtstruct(
+        source,
+        {
+            "Bladder": [source.plane(3, ellipse((40, 30), (20, 12)))],
+            "Doe GTV": [source.plane(3, ellipse((9, 9), (5, 5)))],
+        },
+    )
+    build(tmp_path, tmp_path / "out")
+    uids = [str(v) for h in source.headers for v in (h.SOPInstanceUID, h.SeriesInstanceUID, h.StudyInstanceUID)]
+    secrets = ["4711", "Doe", "Jane", "19500101", *uids]
+    for path in (tmp_path / "out").rglob("*"):
+        content = path.name if path.is_dir() else path.name + path.read_bytes().decode("latin-1")
+        assert not [secret for secret in secrets if secret in content], path
+
+
+def test_same_key_same_case_other_key_other_case(tmp_path):
+    make_patient(tmp_path / "in")
+    build(tmp_path / "in", tmp_path / "one")
+    build(tmp_path / "in", tmp_path / "two")
+    index = index_folders([tmp_path / "in"])
+    build_dataset(index, OWN_GRID, tmp_path / "three", SiteKey(b"x" * 32), NameMap())
+    one, two, three = (Dataset.open(tmp_path / name).cases[0].id for name in ("one", "two", "three"))
+    assert one == two != three
+
+
+def test_second_run_changes_nothing_and_a_new_patient_is_added(tmp_path, monkeypatch):
+    make_patient(tmp_path / "in" / "a", "one")
+    build(tmp_path / "in", tmp_path / "out")
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    build(tmp_path / "in", tmp_path / "out")
+    assert before == {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+
+    make_patient(tmp_path / "in" / "b", "two")
+    built = []
+    original = build_module._build_case
+    monkeypatch.setattr(build_module, "_build_case", lambda s, *rest: built.append(s.case_id) or original(s, *rest))
+    build(tmp_path / "in", tmp_path / "out")
+    assert len(Dataset.open(tmp_path / "out").cases) == 2
+    assert len(built) == 1
+
+
+def test_half_written_dataset_is_refused_and_finished_by_the_next_build(tmp_path, monkeypatch):
+    for name in "abc":
+        make_patient(tmp_path / "in" / name, name)
+    original, built = build_module._build_case, []
+
+    def stop_at_second(source, *rest):
+        if built:
+            raise KeyboardInterrupt
+        built.append(source)
+        return original(source, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "_build_case", stop_at_second)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path / "in", tmp_path / "out")
+    with pytest.raises(FedRTError, match=r"was not finished: run the same .* again"):
+        Dataset.open(tmp_path / "out")
+    (tmp_path / "out" / "cases" / ".Pdead.x.partial").mkdir()
+    build(tmp_path / "in", tmp_path / "out")
+    assert len(Dataset.open(tmp_path / "out").cases) == 3
+    assert not list((tmp_path / "out" / "cases").glob(".*"))
+
+
+def test_case_that_lost_a_file_is_built_again(tmp_path):
+    make_patient(tmp_path / "in")
+    build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    (case.folder / "image.nrrd").unlink()
+    with pytest.raises(FedRTError, match=rf"case {case.id} lacks its file image\.nrrd"):
+        Dataset.open(tmp_path / "out")
+    build(tmp_path / "in", tmp_path / "out")
+    assert read_image(Dataset.open(tmp_path / "out").cases[0]).GetSize() == (48, 40, 8)
+
+
+def test_name_nobody_knows_is_not_used_and_the_map_can_name_it(tmp_path):
+    make_patient(tmp_path / "in", rois={"Bladder": ((40, 30), (20, 12)), "Struktur 17": ((40, 45), (10, 8))})
+    build(tmp_path / "in", tmp_path / "out")
+    assert Dataset.open(tmp_path / "out").cases[0].labelled == ["Bladder"]
+
+    path = tmp_path / "map.csv"
+    names = NameMap()
+    names.merge(Counter({"Bladder": 1, "Struktur 17": 1}))
+    assert names.is_undecided("Struktur 17")
+    names.save(path)
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    columns = lines[0].split(",")
+    row = dict(
+        zip(columns, lines[[i for i, line in enumerate(lines) if "Struktur 17" in line][0]].split(","), strict=True)
+    )
+    row |= {"tg263_name": "Rectum", "status": "approved"}
+    lines = [line for line in lines if "Struktur 17" not in line] + [",".join(row[column] for column in columns)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    build(tmp_path / "in", tmp_path / "out", names=NameMap.load(path))
+    assert Dataset.open(tmp_path / "out").cases[0].labelled == ["Bladder", "Rectum"]
+
+
+def test_broken_patients_do_not_stop_the_others(tmp_path):
+    make_patient(tmp_path / "in" / "good", "good")
+    short = make_patient(tmp_path / "in" / "short", "short")
+    for file in short.files[1:]:
+        file.write_bytes(file.read_bytes()[:-200])
+    make_patient(tmp_path / "in" / "mr", "mr", modality="MR")
+    nothing = make_series(tmp_path / "in" / "nothing", patient="nothing")
+    add_rtstruct(nothing, {"Struktur 17": [nothing.plane(3, ellipse((40, 30), (9, 9)))]})
+    problems = build(tmp_path / "in", tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    assert [case.patient for case in dataset.cases] == [KEY.pseudonym("good")]
+    skipped = {p.text.split(":")[0].split()[1].split("-")[0]: p.text for p in problems if p.kind == "case-skipped"}
+    assert skipped.keys() == {KEY.pseudonym(name) for name in ("short", "mr", "nothing")}
+    assert "fewer than two readable slices" in skipped[KEY.pseudonym("short")]
+    assert "images are MR" in skipped[KEY.pseudonym("mr")]
+    assert "none of the wanted structures" in skipped[KEY.pseudonym("nothing")]
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["skipped"]["case-skipped"] == 3
+
+
+def test_missing_slice_is_bridged_and_noted_in_the_case(tmp_path):
+    series = make_patient(tmp_path / "in")
+    series.files[4].unlink()
+    problems = build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    assert case.grid.size == (48, 40, 8)
+    assert any("1 slice(s) missing" in note for note in case.notes)
+    assert any("missing" in problem.text for problem in problems)
+    masks, _ = read_structures(case, ["Bladder"])
+    assert masks[0, 4].sum() == masks[0, 3].sum()
+
+
+def test_nothing_to_build_says_why(tmp_path):
+    make_series(tmp_path / "in")
+    with pytest.raises(FedRTError, match="no structure set with its images"):
+        build(tmp_path / "in", tmp_path / "out")
+
+
+def test_other_settings_or_a_foreign_folder_are_refused(tmp_path):
+    make_patient(tmp_path / "in")
+    build(tmp_path / "in", tmp_path / "out")
+    other = OWN_GRID.model_copy(update={"processing": Processing(spacing_mm=(3, 3, 3))})
+    with pytest.raises(FedRTError, match="other processing settings"):
+        build(tmp_path / "in", tmp_path / "out", other)
+    with pytest.raises(FedRTError, match="is no dataset"):
+        build(tmp_path / "in", tmp_path / "in")
+
+
+def test_splits_are_by_patient_and_stay(tmp_path):
+    for n in range(10):
+        make_patient(
+            tmp_path / "in" / f"p{n}",
+            f"patient {n}",
+            rows=20,
+            columns=24,
+            slices=4,
+            rois={"Bladder": ((20, 15), (9, 8))},
+        )
+    settings = OWN_GRID.model_copy(
+        update={"splits": OWN_GRID.splits.model_copy(update=dict(train=6, validation=1, test=3))}
+    )
+    build(tmp_path / "in", tmp_path / "out", settings)
+    dataset = Dataset.open(tmp_path / "out")
+    assert Counter(case.split for case in dataset.cases) == {"train": 6, "validation": 1, "test": 3}
+    before = {case.id: case.split for case in dataset.cases}
+    make_patient(
+        tmp_path / "in" / "p0b", "patient 0", rows=20, columns=24, slices=4, rois={"Bladder": ((20, 15), (9, 8))}
+    )
+    make_patient(
+        tmp_path / "in" / "q", "patient new", rows=20, columns=24, slices=4, rois={"Bladder": ((20, 15), (9, 8))}
+    )
+    build(tmp_path / "in", tmp_path / "out", settings)
+    after = {case.id: case for case in Dataset.open(tmp_path / "out").cases}
+    assert len(after) == 12
+    assert before.items() <= {name: case.split for name, case in after.items()}.items()
+    same = [case.split for case in after.values() if case.patient == KEY.pseudonym("patient 0")]
+    assert len(same) == 2
+    assert len(set(same)) == 1
+
+
+def test_originals_are_not_touched(tmp_path):
+    make_patient(tmp_path / "in")
+    shutil.copytree(tmp_path / "in", tmp_path / "copy")
+    build(tmp_path / "in", tmp_path / "out")
+    for path in (tmp_path / "copy").iterdir():
+        assert (tmp_path / "in" / path.name).read_bytes() == path.read_bytes()
+        pydicom.dcmread(path)
+    assert len(list((tmp_path / "in").iterdir())) == len(list((tmp_path / "copy").iterdir()))
+
+
+def test_real_sarcoma_patients(tmp_path, real_data):
+    source = real_data / "sarcoma_mr" / "hospital_a"
+    settings = BuildSettings(
+        structures=("GTVp",), processing=Processing(modality="MR", intensity="zscore", spacing_mm=(3, 3, 4))
+    )
+    problems = build(source, tmp_path / "out", settings)
+    dataset = Dataset.open(tmp_path / "out")
+    assert len(dataset.cases) == 10
+    assert [problem for problem in problems if problem.kind != "note"] == []
+    for case in dataset.cases:
+        assert case.labelled == ["GTVp"]
+        values = sitk.GetArrayFromImage(read_image(case))
+        assert np.isfinite(values).all()
+        assert 0.3 < values.std() < 3
