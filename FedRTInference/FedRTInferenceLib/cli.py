@@ -63,10 +63,11 @@ def run_infer(args: argparse.Namespace, report: Reporter) -> int:
 
 def run_demo(args: argparse.Namespace, report: Reporter) -> None:
     """`fedrt demo`."""
-    from .demo import Demo, DemoSettings
+    from .demo import DemoSettings
+    from .demo import run_demo as run
 
     settings = DemoSettings(patients=args.patients, seed=args.seed, rounds=args.rounds, steps_per_round=args.steps)
-    summary = Demo(args.out, settings, report).run()
+    summary = run(args.out, settings, report)
     dice = summary["dice"]
     local = ", ".join(f"{hospital} {value:.3f}" for hospital, value in dice["local"].items())
     report.info(

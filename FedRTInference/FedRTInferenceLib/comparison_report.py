@@ -1,8 +1,9 @@
-"""The demo's HTML report: one page that holds its pictures itself."""
+"""The HTML report of a comparison: one page that holds its pictures itself."""
 
 import csv
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from FedRTDatasetLib.atomic import write_text
@@ -12,10 +13,13 @@ from FedRTDatasetLib.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.series import load_series
 from FedRTDatasetLib.structures import structure
 
+from .comparison_federation import round_losses
 from .pictures import Curve, Outlines, chart_svg, css, slice_svg
 
+if TYPE_CHECKING:
+    from .comparison import Comparison
+
 PALETTE = ["#c2410c", "#1d6fb8", "#4d7c0f", "#7c3aed", "#0f766e", "#be185d"]
-CT_WINDOW = (-160.0, 240.0)
 PATIENTS_SHOWN = 2
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
@@ -31,32 +35,33 @@ svg.chart .grid { stroke: var(--line); stroke-width: .6; }
 """
 
 
-def write_report(out: Path, hospitals: list[str], summary: dict, patients: dict[str, dict[str, Path]]) -> None:
-    """Write `report.html` into the demo's folder. `patients`: by hospital, case id -> DICOM folder of unseen patients."""
+def write_report(comparison: "Comparison", summary: dict) -> None:
+    """Write `report.html` into the comparison's folder."""
+    out, hospitals, settings = comparison.out, comparison.hospitals, comparison.settings
+    rows = [
+        _patient(comparison, hospital, case, folder)
+        for hospital in hospitals
+        for case, folder in list(comparison.unseen[hospital].items())[:PATIENTS_SHOWN]
+    ]
     body = [
-        "<h1>FedRT demo: three hospitals, one contouring model</h1>",
+        f"<h1>{escape(settings.title)}</h1>",
         f"<p>{_introduction(summary)}</p>",
         "<h2>Dice on unseen patients</h2>",
         _table(summary, hospitals),
         '<p class="note">Mean over structures and over the unseen patients of all hospitals. A structure that a hospital '
         "never contours is one its own model cannot know: it counts 0 for that model (and is marked &ndash;); the column "
-        "<em>taught structures</em> leaves it out. Generated phantoms: these figures say that the path works, nothing "
-        "about patients.</p>",
+        f"<em>taught structures</em> leaves it out. {escape(settings.remark)}</p>",
         "<h2>Training</h2>",
         f'<div class="row">{_curves(out, hospitals)}</div>',
         "<h2>Contours of the federated model on unseen patients</h2>",
-        f"<p>{_legend(summary)}</p>",
-        *[
-            _patient(out, hospital, case, folder)
-            for hospital in hospitals
-            for case, folder in _shown(patients[hospital])
-        ],
+        f"<p>{_legend(settings.structures)}</p>",
+        *rows,
         "<h2>Files</h2>",
         _files(summary),
         '<p class="note">FedRT is research software, not a medical device.</p>',
     ]
     page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>FedRT demo</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(settings.title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>{"".join(body)}</body></html>'
     )
     write_text(out / "report.html", page)
@@ -118,32 +123,26 @@ def _read_curves(path: Path) -> list[dict[str, str]]:
 
 
 def _federation_curves(out: Path) -> list[Curve]:
-    from .demo_federation import round_losses
-
     return [
         Curve(site, points, PALETTE[n]) for n, (site, points) in enumerate(round_losses(out / "federation").items())
     ]
 
 
-def _legend(summary: dict) -> str:
+def _legend(structures: tuple[str, ...]) -> str:
     keys = "".join(
         f'<span class="key" style="border-color:{css(structure(name).color)}"></span>{escape(name)}'
-        for name in summary["by_structure"]["pooled"]
+        for name in structures
     )
     return f"Solid: the model. Dashed: the hospital's own contours (a hospital does not contour every organ).<br>{keys}"
 
 
-def _shown(patients: dict[str, Path]) -> list[tuple[str, Path]]:
-    return list(patients.items())[:PATIENTS_SHOWN]
-
-
-def _patient(out: Path, hospital: str, case: str, folder: Path) -> str:
+def _patient(comparison: "Comparison", hospital: str, case: str, folder: Path) -> str:
     """A row of slices of one patient with the hospital's and the model's contours."""
-    results = out / "contours" / hospital / case
+    results = comparison.out / "contours" / hospital / case
     index = index_folders([folder])
     uid, series_uid = next(iter(index.links.items()))
     loaded = load_series(index.series[series_uid])
-    names = NameMap.load(out / "hospitals" / hospital / "dataset.names.csv")
+    names = NameMap.load(comparison.dataset(hospital).with_name("dataset.names.csv"))
     predicted = {roi.name: roi.polygons for roi in read_rtstruct(results / "RTSTRUCT.dcm")}
     drawn = {
         name: roi.polygons
@@ -152,8 +151,9 @@ def _patient(out: Path, hospital: str, case: str, folder: Path) -> str:
     }
     outlines = [Outlines(polygons, css(structure(name).color), dashed=True) for name, polygons in drawn.items()]
     outlines += [Outlines(polygons, css(structure(name).color)) for name, polygons in predicted.items()]
+    window = _window(comparison.settings.dataset["processing"], loaded.array)
     figures = "".join(
-        f"<figure>{slice_svg(loaded.array, loaded.stack, k, outlines, CT_WINDOW)}</figure>"
+        f"<figure>{slice_svg(loaded.array, loaded.stack, k, outlines, window)}</figure>"
         for k in _slices_with_contours(list(drawn.values()), loaded.stack)
     )
     link = f"contours/{hospital}/{case}"
@@ -162,6 +162,13 @@ def _patient(out: Path, hospital: str, case: str, folder: Path) -> str:
         f'<a href="{link}/structures.seg.nrrd">segmentation</a>'
     )
     return f'<figure><div class="row">{figures}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _window(processing: dict, array: np.ndarray) -> tuple[float, float]:
+    """The dataset's CT window; for MR all but the darkest and brightest hundredth."""
+    if "hu_window" in processing:
+        return tuple(processing["hu_window"])
+    return tuple(float(v) for v in np.percentile(array, (1, 99)))
 
 
 def _slices_with_contours(structures: list[list[np.ndarray]], stack) -> list[int]:

@@ -1,4 +1,4 @@
-"""The demo's figures, from the evaluation files: mean Dice over structures and over unseen patients of all hospitals."""
+"""The figures of a comparison, from the evaluation files: mean Dice over structures and over unseen patients of all hospitals."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ Dice = dict[str, dict[str, list[float]]]
 """Hospital -> structure -> Dice of each unseen patient that is contoured for it."""
 
 
-def summarise_demo(out: Path, hospitals: list[str]) -> dict:
+def summarise(out: Path, hospitals: list[str], structures: tuple[str, ...]) -> dict:
     """The content of `summary.json`.
 
     `dice` counts a structure that a model was never taught as 0, because the clinic needs it all the same;
@@ -16,7 +16,6 @@ def summarise_demo(out: Path, hospitals: list[str]) -> dict:
     models = {f"local {hospital}": f"local_{hospital}" for hospital in hospitals}
     models |= {"federated": "federated", "pooled": "pooled"}
     found = {label: read_dice(out / "evaluation" / f"{name}.json", hospitals) for label, name in models.items()}
-    structures = sorted({name for dice in found.values() for hospital in dice.values() for name in hospital})
     cases = found["pooled"]  # the pooled model knows every structure, so it tells which patients count for which
     by_structure = {
         label: {name: _mean(_padded(dice, cases, hospitals, name)) for name in structures}

@@ -1,4 +1,4 @@
-"""The demo's federation: a coordinator and one process a hospital on this machine, over TLS as between real ones."""
+"""The federation of a comparison: a coordinator and one process a hospital on this machine, over TLS as between real ones."""
 
 import json
 import shutil
@@ -10,38 +10,29 @@ from typing import TYPE_CHECKING
 from .commands import Command, Running, run_all
 
 if TYPE_CHECKING:
-    from .demo import Demo
-
-STRUCTURES = "Bladder,Femur_Head_L,Femur_Head_R,Prostate,Rectum"
+    from .comparison import Comparison
 
 
-def federate(demo: "Demo") -> None:
+def federate(comparison: "Comparison") -> None:
     """Create the federation once, hand out kits, start everybody, train, and stop everybody."""
-    folder = demo.out / "federation"
-    sites = {hospital: site_name(hospital) for hospital in demo.hospitals}
-    if not (demo.out / "steps" / "federation-created.json").exists():
-        _create(demo, sites)
-    settings = demo.settings
+    folder = comparison.out / "federation"
+    sites = {hospital: site_name(hospital) for hospital in comparison.hospitals}
+    if not (comparison.out / "steps" / "federation-created.json").exists():
+        _create(comparison, sites)
+    settings = comparison.settings
     start = ["federation", "start", folder, "--rounds", settings.rounds, "--steps", settings.steps_per_round]
-    start += ["--out", demo.out / "models" / "federated"]
+    start += ["--out", comparison.model("federated")]
 
     background: list[Running] = []
     try:
         serve = ["federation", "serve", folder]
-        background.append(Running(Command("coordinator", "FedRTFederationLib", serve), demo.report))
+        background.append(Running(Command("coordinator", "FedRTFederationLib", serve), comparison.report))
         for hospital, site in sites.items():
-            home = demo.out / "hospitals" / hospital
-            join = [
-                "federation",
-                "join",
-                home / "kit.zip",
-                "--dataset",
-                demo.dataset(hospital),
-                "--work",
-                home / "federation",
-            ]
-            background.append(Running(Command(f"site {site}", "FedRTFederationLib", join), demo.report))
-        run = Running(Command("federation", "FedRTFederationLib", start), demo.report)
+            home = comparison.out / "hospitals" / hospital
+            join = ["federation", "join", home / "kit.zip", "--dataset", comparison.dataset(hospital)]
+            join += ["--work", home / "federation"]
+            background.append(Running(Command(f"site {site}", "FedRTFederationLib", join), comparison.report))
+        run = Running(Command("federation", "FedRTFederationLib", start), comparison.report)
         background.append(run)
         while run.job.running:
             for one in background:
@@ -55,20 +46,20 @@ def federate(demo: "Demo") -> None:
             one.close()
 
 
-def _create(demo: "Demo", sites: dict[str, str]) -> None:
+def _create(comparison: "Comparison", sites: dict[str, str]) -> None:
     from FedRTDatasetLib.atomic import write_json
 
-    folder = demo.out / "federation"
+    folder = comparison.out / "federation"
     shutil.rmtree(folder, ignore_errors=True)
-    init = ["federation", "init", folder, "--name", "phantom-pelvis", "--address", f"127.0.0.1:{_free_port()}"]
-    init += ["--config", demo.out / "train.toml", "--structures", STRUCTURES]
-    run_all([Command("federation", "FedRTFederationLib", init)], 1, demo.report)
+    init = ["federation", "init", folder, "--name", "comparison", "--address", f"127.0.0.1:{_free_port()}"]
+    init += ["--config", comparison.out / "train.toml", "--structures", ",".join(comparison.settings.structures)]
+    run_all([Command("federation", "FedRTFederationLib", init)], 1, comparison.report)
     for hospital, site in sites.items():
-        kit = demo.out / "hospitals" / hospital / "kit.zip"
+        kit = comparison.out / "hospitals" / hospital / "kit.zip"
         kit.unlink(missing_ok=True)
         make = ["federation", "kit", folder, site, "--out", kit]
-        run_all([Command(f"kit {site}", "FedRTFederationLib", make)], 1, demo.report)
-    write_json(demo.out / "steps" / "federation-created.json", {})
+        run_all([Command(f"kit {site}", "FedRTFederationLib", make)], 1, comparison.report)
+    write_json(comparison.out / "steps" / "federation-created.json", {})
 
 
 def site_name(hospital: str) -> str:
