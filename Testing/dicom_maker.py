@@ -84,7 +84,12 @@ def _slice(modality: str, study: str, series: str, frame: str, patient: str, nam
     dataset.SOPClassUID, dataset.SOPInstanceUID = storage, meta.MediaStorageSOPInstanceUID
     dataset.Modality = modality
     dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = study, series, frame
-    dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate, dataset.PatientSex = patient, name, "19500101", "F"
+    dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate, dataset.PatientSex = (
+        patient,
+        name,
+        "19500101",
+        "F",
+    )
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1000
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 0
@@ -114,11 +119,11 @@ def make_patient(
     folder: Path,
     patient: str = "MRN-4711",
     rois: dict[str, tuple] | None = None,
-    slices: range = range(2, 6),
+    contoured: range = range(2, 6),
     **options,
 ) -> Series:
     """A series with an RTSTRUCT of elliptic cylinders: `rois` maps a name to ((cx, cy), (rx, ry)) in mm."""
     series = make_series(folder, patient=patient, **options)
     rois = rois or {"Bladder": ((40.0, 30.0), (20.0, 12.0)), "Rectum": ((40.0, 45.0), (10.0, 8.0))}
-    add_rtstruct(series, {n: [series.plane(k, ellipse(*shape)) for k in slices] for n, shape in rois.items()})
+    add_rtstruct(series, {n: [series.plane(k, ellipse(*shape)) for k in contoured] for n, shape in rois.items()})
     return series

@@ -221,6 +221,7 @@ def test_splits_are_by_patient_and_stay(tmp_path):
             rows=20,
             columns=24,
             slices=4,
+            contoured=range(1, 3),
             rois={"Bladder": ((20, 15), (9, 8))},
         )
     settings = OWN_GRID.model_copy(
@@ -231,10 +232,10 @@ def test_splits_are_by_patient_and_stay(tmp_path):
     assert Counter(case.split for case in dataset.cases) == {"train": 6, "validation": 1, "test": 3}
     before = {case.id: case.split for case in dataset.cases}
     make_patient(
-        tmp_path / "in" / "p0b", "patient 0", rows=20, columns=24, slices=4, rois={"Bladder": ((20, 15), (9, 8))}
+        tmp_path / "in" / "p0b", "patient 0", rows=20, columns=24, slices=4, contoured=range(1, 3), rois={"Bladder": ((20, 15), (9, 8))}
     )
     make_patient(
-        tmp_path / "in" / "q", "patient new", rows=20, columns=24, slices=4, rois={"Bladder": ((20, 15), (9, 8))}
+        tmp_path / "in" / "q", "patient new", rows=20, columns=24, slices=4, contoured=range(1, 3), rois={"Bladder": ((20, 15), (9, 8))}
     )
     build(tmp_path / "in", tmp_path / "out", settings)
     after = {case.id: case for case in Dataset.open(tmp_path / "out").cases}

@@ -63,7 +63,9 @@ def test_integer_rectangle_has_its_exact_area():
 
 
 def test_hole_drawn_inside_and_island_in_the_hole():
-    outer, hole, island = (np.array([[a, a], [b, a], [b, b], [a, b]], float) for a, b in ((1.5, 16.5), (4.5, 12.5), (7.5, 9.5)))
+    outer, hole, island = (
+        np.array([[a, a], [b, a], [b, b], [a, b]], float) for a, b in ((1.5, 16.5), (4.5, 12.5), (7.5, 9.5))
+    )
     mask = fill_even_odd([outer, hole, island], (18, 18))
     assert mask.sum() == 15 * 15 - 8 * 8 + 2 * 2
     assert mask[8, 8] == 1

@@ -1,4 +1,4 @@
-"""The figures of a comparison, from the evaluation files: mean Dice over structures and over unseen patients of all hospitals."""
+"""The figures of a comparison: mean Dice over structures and over the unseen patients of all hospitals."""
 
 import json
 from pathlib import Path
