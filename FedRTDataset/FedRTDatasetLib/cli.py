@@ -105,8 +105,14 @@ def run_names(args: argparse.Namespace, report: Reporter) -> None:
     if args.map:
         names.save(args.map)
         report.info(f"{args.map} written: review it, set status to approved or ignored, then build with --map.")
-    for roi, count in sorted(_roi_counts(index).items()):
-        report.info(f"{count:5d}  {roi}  ->  {names.lookup(roi) or '(not used)'}")
+    rows = [
+        {"roi_name": roi, "count": count, "tg263_name": names.lookup(roi), "status": names.entries[roi].status}
+        for roi, count in sorted(_roi_counts(index).items())
+    ]
+    report.event("names", names=rows)
+    if args.progress != "json":
+        for row in rows:
+            print(f"{row['count']:5d}  {row['roi_name']:<32}  {row['tg263_name'] or '(not used)':<20}  {row['status']}")
 
 
 def run_build(args: argparse.Namespace, report: Reporter) -> None:
@@ -194,7 +200,7 @@ def _roi_counts(index) -> Counter:
         name
         for rt in index.structure_sets.values()
         for name in rt.roi_names
-        if without_identity(name, rt.patient_id, rt.patient_name) == name
+        if name and without_identity(name, rt.patient_id, rt.patient_name) == name
     )
 
 
