@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import process_tree
+from .errors import FedRTError
 
 GRACE_SECONDS = 20.0
 """How long a cancelled job may take to save its state before it is killed."""
@@ -153,8 +154,15 @@ def command_line(module: str, arguments: Sequence[str | Path]) -> list[str]:
 
 
 def python_executable() -> str:
-    """The Python to run jobs with: `PythonSlicer` inside 3D Slicer (it is on the application's PATH), else our own."""
-    return (shutil.which("PythonSlicer") if "slicer" in sys.modules else None) or sys.executable
+    """The Python to run jobs with: `PythonSlicer` inside 3D Slicer (it is on the application's PATH), else our own.
+
+    Raises:
+        FedRTError: we run inside an application whose Python cannot be found; starting it would open a second window.
+    """
+    found = (shutil.which("PythonSlicer") if "slicer" in sys.modules else None) or sys.executable
+    if not found or not Path(found).stem.lower().startswith("python"):
+        raise FedRTError("PythonSlicer was not found; start 3D Slicer by its own launcher.")
+    return found
 
 
 def child_environment() -> dict[str, str]:
