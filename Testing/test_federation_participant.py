@@ -57,3 +57,13 @@ def test_waiting_times_are_where_flower_keeps_them():
         flower.time, flower.pull_objects = before
     for name in ("_pull_and_store_message", "_push_messages", "_insert_message"):
         assert callable(getattr(flower, name))
+
+
+def test_paths_stay_at_the_site(tmp_path):
+    dataset = tmp_path / "clinic 7"
+    told = participant.for_others(
+        f"dataset {dataset} was not finished (see {dataset}/x): run it again, 3 HU/mm.", [dataset]
+    )
+    assert told == "dataset (a path) was not finished (see (a path)/x): run it again, 3 HU/mm"
+    assert participant.for_others(r"C:\clinic\set is missing", []) == "(a path) is missing"
+    assert participant.for_others("/data/x: no such file", [dataset]) == "(a path): no such file"

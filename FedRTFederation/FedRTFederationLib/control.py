@@ -22,6 +22,7 @@ from .folder import FederationFolder, RunSettings, utc_now
 from .gate import SECRET_HEADER
 
 _LOOK_SECONDS = 0.3
+_ALIVE_SECONDS = 3.0
 _STOP_SECONDS = 30.0
 _COORDINATOR_SECONDS = 60.0
 """`start` may be given together with `serve`, by a script for example."""
@@ -136,14 +137,18 @@ def _watch(folder: FederationFolder, run: str, report: Reporter, until: float | 
     """Relay a run's events until it ends. Raises FedRTError unless it finished."""
     follower = runlog.Follower(folder.run_folder(run) / "events.jsonl")
     sites = runlog.Follower(folder.run_folder(run) / "rounds.jsonl")
+    checked = time.monotonic()
     while until is None or time.monotonic() < until:
-        alive = running_coordinator(folder) is not None  # looked at before the events, so that none is missed
+        ended = False
+        if time.monotonic() - checked > _ALIVE_SECONDS:
+            ended = running_coordinator(folder) is None  # looked at before the events, so that none is missed
+            checked = time.monotonic()
         for line in sites.new():
             report.event("site_round", **_without_event(line))
         for event in follower.new():
             if _relay(event, report):
                 return
-        if not alive:
+        if ended:
             raise FedRTError(
                 f"The coordinator ended during {run}; start it (fedrt federation serve) and the run again."
             )

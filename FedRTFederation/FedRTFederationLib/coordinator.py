@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import socket
 import time
 import traceback
 from pathlib import Path
@@ -17,7 +18,7 @@ from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
 
 from . import bundle, environment, identity, pace, rounds, runlog
-from .folder import FederationFolder
+from .folder import FederationFolder, split_address
 from .process import Child
 
 _START_SECONDS = 90.0
@@ -61,7 +62,7 @@ def running_coordinator(folder: FederationFolder) -> dict[str, Any] | None:
     """pid, loopback address and control secret of the coordinator that serves this folder, or None."""
     try:
         state = json.loads((folder.state / "coordinator.json").read_text())
-        os.kill(state["pid"], 0)
+        socket.create_connection(split_address(state["address"]), timeout=2).close()
     except (OSError, ValueError):
         return None
     return state

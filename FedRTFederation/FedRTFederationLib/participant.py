@@ -11,6 +11,7 @@ is started again when it loses the coordinator; the site stays until it is inter
 
 import contextlib
 import math
+import re
 import secrets
 import time
 import traceback
@@ -25,11 +26,10 @@ from . import bundle, environment, kit, messages, pace, runlog, task
 from .messages import Invitation, MessageError, Presence, TrainAnswer, TrainRequest
 from .process import Child
 
-POLL_SECONDS = 0.5
-"""How often the SuperNode asks the coordinator for a message."""
 _CLAIM_SECONDS = 0.1
 _RESTART_SECONDS = 2.0
 _TELL_SECONDS = 0.25
+_PATH = re.compile(r"(?<![\w.)])(?:[A-Za-z]:)?[/\\]+[^\s:;,()]+")
 _START_SECONDS = 90.0
 
 
@@ -77,7 +77,7 @@ class _Site:
         secret = secrets.token_hex(32)
         manifest = self._kit.manifest
         argument = {
-            "work": str(self._work), "address": manifest.address, "site": manifest.site, "poll_seconds": POLL_SECONDS,
+            "work": str(self._work), "address": manifest.address, "site": manifest.site,
             "authority": self._kit.authority.decode(), "private_key": self._kit.private_key.decode(),
             "allowed_apps": manifest.allowed_apps, "executor_secret": secret,
         }  # fmt: skip
@@ -178,7 +178,7 @@ class _Site:
         except FedRTError as error:
             self._report.warning(f"This site cannot take part in {invitation.run}: {error}")
             self._log("declined", run=invitation.run, text=str(error))
-            return Presence(reason=messages.shorten(str(error).rstrip(".")), fedrt=__version__)
+            return Presence(reason=self._told(error), fedrt=__version__)
         self._log("invited", run=invitation.run, task=invitation.task, cases=counts.total)
         return Presence(cases=counts.total, by_structure=counts.by_structure, properties=properties, fedrt=__version__)
 
@@ -213,10 +213,10 @@ class _Site:
         known = isinstance(error, FedRTError)
         if not known:
             traceback.print_exception(error)
-        text = str(error).rstrip(".") if known else f"unexpected {type(error).__name__} at the site"
+        text = str(error).rstrip(".") if known else f"unexpected {type(error).__name__}"
         self._report.warning(f"Round {request.round} failed here: {text}.")
         self._log("failed", run=request.run, round=request.round, text=text)
-        return messages.shorten(text)
+        return self._told(error) if known else f"{text} at the site"
 
     def _open(self, run: str, name: str, requirements: dict[str, Any]) -> task.SiteTask:
         """The task for this run: kept between rounds, opened again after a restart or for another run."""
@@ -228,9 +228,23 @@ class _Site:
             self._task, self._task_key = task.open_site_task(name, requirements, self._options, work), key
         return self._task
 
+    def _told(self, error: FedRTError) -> str:
+        private = [self._work, self._options.cache, *filter(None, [self._options.dataset])]
+        return for_others(str(error), private)
+
     def _log(self, event: str, **fields: Any) -> None:
         with contextlib.suppress(OSError):
             runlog.append(self._work / "log.jsonl", event=event, **fields)
+
+
+def for_others(text: str, private: list[Path]) -> str:
+    """A site's error text without paths: where a hospital keeps its data is nobody else's business.
+
+    `private` are paths to leave out whatever they look like; what else looks like an absolute path goes, too.
+    """
+    for path in sorted({*map(str, private), *(str(path.resolve()) for path in private)}, key=len, reverse=True):
+        text = text.replace(path, "(a path)")
+    return messages.shorten(_PATH.sub("(a path)", text).rstrip("."))
 
 
 def check_app(app: str, manifest: kit.Manifest) -> None:

@@ -4,7 +4,6 @@ It runs in the coordinator's own process from installed code; the app bundle tha
 its hash compared. The story goes to `runs/<run>/events.jsonl`, where `fedrt federation start` reads it.
 """
 
-import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -149,7 +148,7 @@ def _presence(reply, node_id: int) -> Presence:
 
 
 def _train(run: Run, grid, room: CoordinatorTask, members: list, check: Callable[[], None]) -> None:
-    """The rounds, then the model. The model of the last finished round is saved also when the run is stopped."""
+    """The rounds; after each, the model is saved."""
     from . import packing
     from .strategy import CaseWeightedFedAvg
 
@@ -157,25 +156,18 @@ def _train(run: Run, grid, room: CoordinatorTask, members: list, check: Callable
     names = {member.node_id: member.site for member in members}
     grid.on_lost = lambda node_id: run.warn(f"Site {names[node_id]} lost its connection; asked again when it is back.")
     strategy = CaseWeightedFedAvg(settings, room.requirements(), members, room.output_rows(), run.note_site, run.warn)
-    newest = [room.initial_weights()]
     started = time.monotonic()
     run.event("round", done=0, of=settings.rounds)
 
     def after_round(number: int, arrays) -> None:
-        if number > 0:
-            newest[:] = [packing.from_record(arrays)]
+        if number > 0:  # saved every time, so that whatever happens the last finished round is there
+            summary = _summary(run, members, strategy.losses, started)
+            room.save(model_folder(run.folder, settings.run), packing.from_record(arrays), summary)
             run.event("round", done=number, of=settings.rounds, loss=strategy.losses[-1])
         check()
 
-    try:
-        strategy.start(
-            grid, packing.to_record(newest[0]), settings.rounds, timeout=settings.round_seconds,
-            evaluate_fn=after_round,
-        )  # fmt: skip
-    finally:
-        if strategy.losses:  # at least one round is finished
-            with contextlib.suppress(OSError) if len(strategy.losses) < settings.rounds else contextlib.nullcontext():
-                room.save(run.path / "model", newest[0], _summary(run, members, strategy.losses, started))
+    initial = packing.to_record(room.initial_weights())
+    strategy.start(grid, initial, settings.rounds, timeout=settings.round_seconds, evaluate_fn=after_round)
     run.event("finished", rounds=settings.rounds, seconds=round(time.monotonic() - started, 3))
 
 

@@ -101,7 +101,8 @@ async def _serve(app, folder, registry, control_secret, exposed, loopback, send)
         inside.should_exit = outside.should_exit = True
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(signal_number, stop)
+        with contextlib.suppress(NotImplementedError):  # Windows ends a process without asking
+            asyncio.get_running_loop().add_signal_handler(signal_number, stop)
     serving = [asyncio.create_task(s.serve([sock])) for s, sock in ((inside, loopback), (outside, exposed))]
     while not (inside.started and outside.started):
         await asyncio.sleep(0.02)

@@ -5,7 +5,7 @@ the executor over Flower's Runtime API on loopback. Flower's own parts do the wo
 
 - an app bundle from the coordinator is hashed and dropped before anything looks inside: an unknown hash is answered with
   an error, a known one is replaced by the installed bundle;
-- a message is fetched within `poll_seconds` instead of Flower's three seconds;
+- a message is fetched within `BUSY_SECONDS` while a run goes on, instead of Flower's three seconds;
 - a site that is not registered, or a coordinator that is not the kit's, ends in one clear sentence.
 """
 
@@ -21,6 +21,13 @@ from .process import child_argument
 
 _STILL_CONNECTED_SECONDS = 120
 """A killed SuperNode counts as connected for Flower's heartbeat patience (60 s); wait that out when starting again."""
+
+
+BUSY_SECONDS = 0.25
+"""How often the coordinator is asked for a message while a run goes on."""
+IDLE_SECONDS = 2.0
+"""How often otherwise."""
+_IDLE_AFTER_SECONDS = 120.0
 
 
 class AppRefusedError(Exception):
@@ -157,6 +164,7 @@ def _relay(argument, authority: bytes, keys, states, send) -> None:
         def checked_fab(fab_hash: str, run_id: int):
             return check_app(get_fab(fab_hash, run_id), allowed)
 
+        last = 0.0
         while True:
             try:
                 run_id = flower._pull_and_store_message(
@@ -168,10 +176,13 @@ def _relay(argument, authority: bytes, keys, states, send) -> None:
                 reply = Message(Error(ErrorCode.INVALID_FAB, reason), reply_to=newest[0])
                 flower._insert_message(reply, state, store)
                 run_id = newest[0].metadata.run_id
-            if run_id is None:
-                time.sleep(argument["poll_seconds"])
-            else:
+            if run_id is not None:
                 flower._push_messages(state, store, push, push_object)
+                last = time.monotonic()
+            elif time.monotonic() - last < _IDLE_AFTER_SECONDS:
+                time.sleep(BUSY_SECONDS)
+            else:
+                time.sleep(IDLE_SECONDS)
 
 
 def check_app(fab, allowed: frozenset[str]):
