@@ -12,6 +12,7 @@ import slicer
 import vtk
 
 from .errors import FedRTError
+from .nrrd_check import check_nrrd
 
 
 @dataclass
@@ -37,7 +38,8 @@ def open_case(folder: Path | str) -> CaseNodes:
 
 
 def load_volume(path: Path | str, name: str):
-    """A volume file as a `vtkMRMLScalarVolumeNode` called `name`."""
+    """A NRRD file as a `vtkMRMLScalarVolumeNode` called `name`."""
+    check_nrrd(path)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     _read(slicer.vtkMRMLVolumeArchetypeStorageNode(), node, path)
     node.CreateDefaultDisplayNodes()
@@ -50,6 +52,7 @@ def load_segmentation(path: Path | str, name: str, reference=None):
     `reference` is the volume it was made on: the segmentation is put beside it in the subject hierarchy and keeps its
     grid. Otherwise it keeps the file's grid. Without either, Slicer would save only the box around the segments.
     """
+    check_nrrd(path)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     _read(slicer.vtkMRMLSegmentationStorageNode(), node, path)
     node.CreateDefaultDisplayNodes()
@@ -149,9 +152,9 @@ def _move_beside(node, other) -> None:
 
 def _read(storage, node, path: Path | str) -> None:
     storage.SetFileName(str(path))
-    if not Path(path).is_file() or not storage.ReadData(node):
+    if not storage.ReadData(node):
         slicer.mrmlScene.RemoveNode(node)
-        raise FedRTError(f"{path} cannot be read; check that the file is there and complete.")
+        raise FedRTError(f"{path} cannot be read by Slicer; restore it or make it again.")
 
 
 def _write(storage, node, path: Path | str) -> None:
