@@ -11,15 +11,15 @@ from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.names import NameMap
 from FedRTDatasetLib.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.series import load_series
-from FedRTDatasetLib.structures import structure
 
 from .comparison_federation import round_losses
-from .pictures import Curve, Outlines, chart_svg, css, slice_svg
+from .pictures import Curve, Outlines, chart_svg, slice_svg
 
 if TYPE_CHECKING:
     from .comparison import Comparison
 
 PALETTE = ["#c2410c", "#1d6fb8", "#4d7c0f", "#7c3aed", "#0f766e", "#be185d"]
+OUTLINE_COLORS = ["#ffd43b", "#4dabf7", "#69db7c", "#ff6b6b", "#e599f7", "#ffa94d", "#66d9e8", "#c0eb75"]
 PATIENTS_SHOWN = 2
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
@@ -47,7 +47,7 @@ def write_report(comparison: "Comparison", summary: dict) -> None:
         f"<h1>{escape(settings.title)}</h1>",
         f"<p>{_introduction(summary)}</p>",
         "<h2>Dice on unseen patients</h2>",
-        _table(summary, hospitals),
+        _tables(summary, hospitals),
         '<p class="note">Mean over structures and over the unseen patients of all hospitals. A structure that a hospital '
         "never contours is one its own model cannot know: it counts 0 for that model (and is marked &ndash;); the column "
         f"<em>taught structures</em> leaves it out. {escape(settings.remark)}</p>",
@@ -77,21 +77,30 @@ def _introduction(summary: dict) -> str:
     )
 
 
-def _table(summary: dict, hospitals: list[str]) -> str:
-    structures = list(summary["by_structure"]["pooled"])
-    head = ["model", *structures, *(f"at {h}" for h in hospitals), "taught structures", "all"]
-    rows = [f"<tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr>"]
-    for label in summary["by_structure"]:
-        by_structure, by_hospital = summary["by_structure"][label], summary["by_hospital"][label]
-        cells = [f"{by_structure[name]:.3f}" if by_structure[name] else "&ndash;" for name in structures]
-        cells += [f"{by_hospital[hospital]:.3f}" for hospital in hospitals]
-        cells += [
-            f"{_overall(summary['dice_of_taught_structures'], label):.3f}",
-            f"{_overall(summary['dice'], label):.3f}",
-        ]
-        lead = ' class="lead"' if label == "federated" else ""
-        rows.append(f"<tr{lead}><td>{escape(label)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    return f"<table>{''.join(rows)}</table>"
+def _tables(summary: dict, hospitals: list[str]) -> str:
+    """All means, then the same by structure."""
+    labels = list(summary["by_structure"])
+    means = [
+        [label, *(_figure(summary["by_hospital"][label][hospital]) for hospital in hospitals),
+         _figure(_overall(summary["dice_of_taught_structures"], label)), _figure(_overall(summary["dice"], label))]
+        for label in labels
+    ]  # fmt: skip
+    structures = list(summary["by_structure"][labels[0]])
+    details = [[label, *(_figure(summary["by_structure"][label][name]) for name in structures)] for label in labels]
+    first = _table(["model", *(f"unseen at {hospital}" for hospital in hospitals), "taught structures", "all"], means)
+    return first + ("<p></p>" + _table(["model", *structures], details) if len(structures) > 1 else "")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [f"<tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr>"]
+    for row in rows:
+        lead = ' class="lead"' if row[0] == "federated" else ""
+        lines.append(f"<tr{lead}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _figure(value: float | None) -> str:
+    return f"{value:.3f}" if value else "\u2013"
 
 
 def _overall(dice: dict, label: str) -> float:
@@ -130,8 +139,8 @@ def _federation_curves(out: Path) -> list[Curve]:
 
 def _legend(structures: tuple[str, ...]) -> str:
     keys = "".join(
-        f'<span class="key" style="border-color:{css(structure(name).color)}"></span>{escape(name)}'
-        for name in structures
+        f'<span class="key" style="border-color:{color}"></span>{escape(name)}'
+        for name, color in _colors(structures).items()
     )
     return f"Solid: the model. Dashed: the hospital's own contours (a hospital does not contour every organ).<br>{keys}"
 
@@ -149,8 +158,9 @@ def _patient(comparison: "Comparison", hospital: str, case: str, folder: Path) -
         for roi in read_rtstruct(index.structure_sets[uid].path)
         if (name := names.lookup(roi.name)) in predicted
     }
-    outlines = [Outlines(polygons, css(structure(name).color), dashed=True) for name, polygons in drawn.items()]
-    outlines += [Outlines(polygons, css(structure(name).color)) for name, polygons in predicted.items()]
+    colors = _colors(comparison.settings.structures)
+    outlines = [Outlines(polygons, colors[name], dashed=True) for name, polygons in drawn.items()]
+    outlines += [Outlines(polygons, colors[name]) for name, polygons in predicted.items()]
     window = _window(comparison.settings.dataset["processing"], loaded.array)
     figures = "".join(
         f"<figure>{slice_svg(loaded.array, loaded.stack, k, outlines, window)}</figure>"
@@ -162,6 +172,11 @@ def _patient(comparison: "Comparison", hospital: str, case: str, folder: Path) -
         f'<a href="{link}/structures.seg.nrrd">segmentation</a>'
     )
     return f'<figure><div class="row">{figures}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _colors(structures: tuple[str, ...]) -> dict[str, str]:
+    """Colours that can be told apart on grey; Slicer's own for bladder and prostate, say, are nearly the same."""
+    return {name: OUTLINE_COLORS[n % len(OUTLINE_COLORS)] for n, name in enumerate(structures)}
 
 
 def _window(processing: dict, array: np.ndarray) -> tuple[float, float]:

@@ -19,18 +19,13 @@ class Outlines:
     dashed: bool = False
 
 
-def css(color: tuple[int, int, int]) -> str:
-    """A colour of 0 to 255 a channel for CSS."""
-    return "#{:02x}{:02x}{:02x}".format(*color)
-
-
 def slice_svg(
     pixels: np.ndarray,
     stack: SliceStack,
     k: int,
     outlines: list[Outlines],
     window: tuple[float, float],
-    width: int = 300,
+    width: int = 340,
 ) -> str:
     """Slice k of `pixels` [k, y, x] with contours, seen as radiologists do: the patient's right on the left.
 
@@ -108,14 +103,17 @@ def chart_svg(curves: list[Curve], title: str, x_label: str, y_range: tuple[floa
         y = place(0, value).split()[1]
         parts.append(f'<line x1="{left}" x2="{width - 10}" y1="{y}" y2="{y}" class="grid"/>')
         parts.append(f'<text x="{left - 6}" y="{y}" text-anchor="end" dominant-baseline="middle">{value:.2g}</text>')
-    for n in range(5):
-        value = x_end * n / 4
+    ticks = min(4, round(x_end))
+    for n in range(ticks + 1):
+        value = x_end * n / ticks
         x = place(value, y_low).split()[0]
         parts.append(f'<text x="{x}" y="{height - bottom + 14}" text-anchor="middle">{value:.0f}</text>')
     parts.append(f'<text x="{(left + width) / 2}" y="{height - 4}" text-anchor="middle">{escape(x_label)}</text>')
     for n, curve in enumerate(curves):
         line = "M" + "L".join(place(x, y) for x, y in curve.points)
         parts.append(f'<path d="{line}" fill="none" stroke="{curve.color}" stroke-width="1.8"/>')
+        for x, y in (place(*point).split() for point in curve.points):
+            parts.append(f'<circle cx="{x}" cy="{y}" r="2.2" fill="{curve.color}"/>')
         x, y = width - 130, height - bottom - 12 - 15 * (len(curves) - 1 - n)
         parts.append(f'<line x1="{x}" x2="{x + 16}" y1="{y}" y2="{y}" stroke="{curve.color}" stroke-width="3"/>')
         parts.append(f'<text x="{x + 21}" y="{y}" dominant-baseline="middle">{escape(curve.label)}</text>')
