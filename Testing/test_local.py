@@ -26,6 +26,7 @@ name = "UNet"
 channels = [8, 16]
 strides = [2]
 num_res_units = 1
+features = 8
 [optimizer]
 learning_rate = 0.01
 """
@@ -66,7 +67,7 @@ def trained(folder):
 def test_train_writes_the_model_with_its_scores(folder, trained):
     network, card = load_model(folder / "model")
     assert card.names == ("Bladder", "Prostate", "Rectum")
-    assert network.head.out_channels == 3
+    assert network.structures == 3
     assert card.training.steps == 24
     assert card.training.labelled_cases == {"Bladder": 6, "Prostate": 3, "Rectum": 3}
     assert set(card.metrics) == {"train", "validation", "test"}

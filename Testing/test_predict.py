@@ -13,6 +13,7 @@ class Pointwise(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.divisor = (4, 4, 4)
+        self.structures = 2
         self.head = torch.nn.Conv3d(1, 2, 1)
         with torch.no_grad():
             self.head.weight.copy_(torch.tensor([4.0, -4.0]).reshape(2, 1, 1, 1, 1))

@@ -71,7 +71,7 @@ def _run(network: SegmentationNetwork, image: np.ndarray, precision: str) -> tor
 
 
 def _slide(network, image, size, overlap, precision, report) -> np.ndarray:
-    structures = network.head.out_channels
+    structures = network.structures
     device = next(network.parameters()).device
     weight = _gaussian(size).to(device)
     starts = [_starts(n, s, overlap) for n, s in zip(image.shape, size, strict=True)]

@@ -18,6 +18,7 @@ Size = Annotated[int, Field(ge=1, le=4096)]
 Channels = Annotated[int, Field(ge=1, le=1024)]
 Step = Annotated[int, Field(ge=1, le=4)]
 Stride = Step | tuple[Step, Step, Step]
+Fold = Annotated[int, Field(ge=1, le=4)]
 Blocks = Annotated[int, Field(ge=1, le=8)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -29,17 +30,19 @@ class Frozen(BaseModel):
 
 
 class UNet(Frozen):
-    """MONAI's `UNet` with a 1x1x1 convolution on top that reads one row of weights for each structure.
+    """MONAI's `UNet` under a read-out with one row of weights for each structure.
 
     `strides` has one entry fewer than `channels`; an entry is one number or one for each of (z, y, x).
     """
 
     name: Literal["UNet"] = "UNet"
-    channels: Annotated[tuple[Channels, ...], Field(min_length=2, max_length=8)] = (16, 32, 64, 128)
-    strides: tuple[Stride, ...] = (2, 2, 2)
+    channels: Annotated[tuple[Channels, ...], Field(min_length=2, max_length=8)] = (32, 64, 128)
+    strides: tuple[Stride, ...] = (2, 2)
     num_res_units: Annotated[int, Field(ge=0, le=4)] = 2
-    features: Channels = 8
-    """Channels at full resolution, from which the structures are read."""
+    features: Channels = 32
+    """Channels from which the structures are read."""
+    fold: tuple[Fold, Fold, Fold] = (2, 2, 2)
+    """Block (z, y, x) of voxels that the network treats as one with so many channels; (1, 1, 1) for plain voxels."""
     norm: Literal["instance", "batch", "group"] = "instance"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -53,7 +56,7 @@ class UNet(Frozen):
 
     def divisor(self) -> tuple[int, int, int]:
         """What each side (z, y, x) of an input has to be divisible by."""
-        divisor = [1, 1, 1]
+        divisor = list(self.fold)
         for stride in self.strides:
             for axis in range(3):
                 divisor[axis] *= stride[axis] if isinstance(stride, tuple) else stride
@@ -131,7 +134,8 @@ class TrainSettings(Frozen):
     steps: Annotated[int, Field(ge=1, le=10_000_000)] = 600
     validation_every: Annotated[int, Field(ge=1)] = 200
     """Validate and write a checkpoint after this many steps."""
-    batch_size: Annotated[int, Field(ge=1, le=256)] = 1
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 2
+    """On a processor a batch of 1 is slow: torch takes its fast convolutions from 2 on."""
     patch_size: Literal["whole"] | tuple[Size, Size, Size] = "whole"
     """(z, y, x) voxels, or "whole" for the whole image."""
     foreground_fraction: Fraction = 0.67
@@ -152,6 +156,8 @@ class TrainSettings(Frozen):
         divisor = self.network.divisor()
         if self.patch_size != "whole" and any(size % d for size, d in zip(self.patch_size, divisor, strict=True)):
             raise ValueError(f"patch_size must be a multiple of {list(divisor)} for this network")
+        if self.patch_size == divisor:
+            raise ValueError(f"patch_size must be larger than {list(divisor)} for this network")
         return self
 
 
