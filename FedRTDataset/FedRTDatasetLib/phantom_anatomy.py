@@ -102,14 +102,14 @@ def _trunk(fat_mm: float, size: float) -> Shape:
     a, b = 152 * size + fat_mm, 88 * size + 0.8 * fat_mm
     trunk = Ellipsoid((0, 6 + 0.15 * fat_mm, 60), (a, b, 400), power=2.5)
     thigh = Capsule((88 * size, 4, -40), (82 * size, 0, -260), 70 * size + 0.8 * fat_mm, 60 * size + 0.7 * fat_mm)
-    return Union((Between(trunk, -62 - 0.3 * fat_mm, 400), thigh, mirrored(thigh)), blend=22)
+    return Union((Between(trunk, -66 - 0.3 * fat_mm, 400, blend=60), thigh, mirrored(thigh)), blend=24)
 
 
 def _prostate(rng: np.random.Generator, size: float) -> tuple[Shape, Shape, float]:
     """The gland, the seminal vesicles, and the height of the gland's base."""
     grow = size * float(rng.lognormal(0, 0.12))
     half = (23.5 * grow * rng.normal(1, 0.05), 16 * grow * rng.normal(1, 0.05), 18.5 * grow * rng.normal(1, 0.06))
-    gland = Ellipsoid((0, 0, 0), half, (float(rng.normal(0.15, 0.08)), 0, 0), power=2.3)
+    gland = Ellipsoid((0, 0, 0), half, (float(rng.normal(0.15, 0.08)), 0, 0), power=2.5)
     apex = Ellipsoid((0, 2, -0.7 * half[2]), (0.55 * half[0], 0.65 * half[1], 0.6 * half[2]))
     length, tilt = float(rng.uniform(14, 19)), float(rng.uniform(-0.35, -0.1))
     left = Ellipsoid((0.55 * half[0], 0.75 * half[1] + 2, half[2] + 3), (length, 5.5, 8.5), (0.5, tilt, 0.2))
@@ -121,7 +121,7 @@ def _bladder(rng: np.random.Generator, physique: Physique, base: float) -> Shape
     shape = np.array([1.15, 0.9, 1.0]) * rng.lognormal(0, 0.06, 3)
     half = shape * (volume / (4 / 3 * np.pi * shape.prod())) ** (1 / 3)
     centre = (float(rng.normal(0, 3)), -12 - 0.25 * (half[1] - 30) + float(rng.normal(0, 2)), base - 6 + float(half[2]))
-    dome = Ellipsoid(centre, tuple(half), (float(rng.normal(-0.15, 0.08)), float(rng.normal(0, 0.08)), 0), power=2.3)
+    dome = Ellipsoid(centre, tuple(half), (float(rng.normal(-0.15, 0.08)), float(rng.normal(0, 0.08)), 0), power=2.5)
     neck = Ellipsoid((0, -4, base), (13, 10, 8))
     return Union((dome, neck), blend=10)
 
@@ -155,7 +155,7 @@ def _bones(rng: np.random.Generator, size: float) -> tuple[list[Shape], list[Sha
     ), blend=8)  # fmt: skip
     socket = Without(Ellipsoid((x, y, z), (radius + 11,) * 3), Ellipsoid((x, y, z), (radius + 3.5,) * 3))
     socket = Without(socket, HalfSpace((x + 4, y, z + 2), (-0.8, 0.1, 0.6)))
-    wing = Ellipsoid((x + 17, y + 6, z + 84), (8.5, 52, 66), (-0.25, 0.28, 0.35), power=2.4)
+    wing = Ellipsoid((x + 17, y + 6, z + 84), (8.5, 52, 66), (-0.25, 0.28, 0.35), power=2.5)
     column = Capsule((x + 2, y + 14, z + 28), (x - 8, 50, z + 62), 13, 13)
     side = [
         femur, socket, wing, column,
@@ -175,8 +175,8 @@ def _bones(rng: np.random.Generator, size: float) -> tuple[list[Shape], list[Sha
 
 def _cavity(rng: np.random.Generator, size: float) -> Shape:
     """The pelvic and lower abdominal cavity, full of fat round the organs."""
-    pelvis = Ellipsoid((0, 14, 30), (57 * size, 58, 66), power=2.6)
-    abdomen = Ellipsoid((0, -12, 150), (104 * size, 66, 92), power=2.4)
+    pelvis = Ellipsoid((0, 14, 30), (57 * size, 58, 66), power=2.5)
+    abdomen = Ellipsoid((0, -12, 150), (104 * size, 66, 92), power=2.5)
     fossa = Ellipsoid((27, 46, -34), (19, 22, 30))
     front = Ellipsoid((0, -26, 14), (34, 14, 30))
     return Union((pelvis, abdomen, fossa, mirrored(fossa), front), blend=16)

@@ -11,7 +11,7 @@ from .rtstruct_write import RoiContours
 from .structures import structure
 
 STEP_MM = 2.0
-COARSE_STEP_MM = 5.0
+COARSE_STEP_MM = 7.0
 PTV_MARGIN_MM = 7.0
 
 
@@ -65,7 +65,7 @@ def _helpers(anatomy: Anatomy, habits: Habits, axes: Axes) -> list[RoiContours]:
     for what, roi_name in habits.helper_names.items():
         if what in made:
             shape, kind, color = made[what]
-            step = COARSE_STEP_MM if what in ("body", "ring") else STEP_MM
+            step = COARSE_STEP_MM if what in ("body", "ring") else 1.5 * STEP_MM
             polygons = section(shape, exact, axes.z, step, field=axes if what == "body" else None)
             rois.append(RoiContours(roi_name, polygons, color, kind))
     return rois

@@ -48,31 +48,36 @@ def write_ct(folder: Path, hospital: Hospital, person: Person, hu: np.ndarray, a
     """Write `CT_001.dcm`, ... and return their headers. hu: [z, y, x] on `axes` of the phantom's frame."""
     scanner = hospital.scanner
     pixels, position, orientation = _as_scanned(hu, axes, person, scanner.patient_position)
+    common = Dataset()  # the same in every slice; setting it once is what keeps writing quick
+    _patient_and_study(common, hospital, person)
+    _equipment(common, hospital, scanner.manufacturer, scanner.model, scanner.software)
+    common.StationName = scanner.station
+    common.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    common.Modality = "CT"
+    common.SeriesInstanceUID = person.uid("ct series")
+    common.SeriesNumber = 2
+    common.SeriesDescription = hospital.study
+    common.OperatorsName = hospital.physicians[-1]
+    common.BodyPartExamined = "PELVIS"
+    common.PatientPosition = scanner.patient_position
+    common.FrameOfReferenceUID = person.uid("frame of reference")
+    common.PositionReferenceIndicator = ""
+    common.AcquisitionNumber = 1
+    common.KVP = scanner.kvp
+    common.ConvolutionKernel = scanner.kernel
+    common.SliceThickness = scanner.spacing_mm[2]
+    common.ImageOrientationPatient = orientation
+    common.PixelSpacing = [scanner.spacing_mm[1], scanner.spacing_mm[0]]
+    _describe_pixels(common, pixels[0].shape, scanner.signed_pixels)
     headers = []
     for k, plane in enumerate(pixels):
         ct = _file(person, CTImageStorage, f"ct {k}")
-        _patient_and_study(ct, hospital, person)
-        _equipment(ct, hospital, scanner.manufacturer, scanner.model, scanner.software)
-        ct.StationName = scanner.station
-        ct.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        ct.Modality = "CT"
-        ct.SeriesInstanceUID = person.uid("ct series")
-        ct.SeriesNumber = 2
-        ct.SeriesDescription = hospital.study
-        ct.OperatorsName = hospital.physicians[-1]
-        ct.BodyPartExamined = "PELVIS"
-        ct.PatientPosition = scanner.patient_position
-        ct.FrameOfReferenceUID = person.uid("frame of reference")
-        ct.PositionReferenceIndicator = ""
-        ct.AcquisitionNumber = 1
+        ct.update(common)
         ct.InstanceNumber = k + 1
-        ct.KVP = scanner.kvp
-        ct.ConvolutionKernel = scanner.kernel
-        ct.SliceThickness = scanner.spacing_mm[2]
         ct.ImagePositionPatient = [decimal_string(v) for v in position(k)]
-        ct.ImageOrientationPatient = orientation
-        ct.PixelSpacing = [scanner.spacing_mm[1], scanner.spacing_mm[0]]
-        _pixels(ct, plane, scanner.signed_pixels)
+        stored = np.clip(np.rint(plane), -1024, 3071).astype("<i2")
+        ct.PixelData = (stored if scanner.signed_pixels else (stored + 1024).astype("<u2")).tobytes()
+        ct["PixelData"].VR = "OW"
         ct.save_as(folder / f"CT_{k + 1:03d}.dcm", enforce_file_format=True)
         del ct.PixelData
         headers.append(ct)
@@ -208,10 +213,11 @@ def _as_scanned(array: np.ndarray, axes: Axes, person: Person, patient_position:
     return array, lambda k: (x0, y0, z[k]), [right, 0, 0, 0, down, 0]
 
 
-def _pixels(ct: Dataset, hu: np.ndarray, signed: bool) -> None:
+def _describe_pixels(ct: Dataset, shape: tuple[int, int], signed: bool) -> None:
+    """CT numbers as they are in 16 signed bits, or with an offset of 1024 in 12 unsigned ones."""
     ct.SamplesPerPixel = 1
     ct.PhotometricInterpretation = "MONOCHROME2"
-    ct.Rows, ct.Columns = hu.shape
+    ct.Rows, ct.Columns = shape
     ct.BitsAllocated = 16
     ct.BitsStored = 16 if signed else 12
     ct.HighBit = ct.BitsStored - 1
@@ -220,9 +226,6 @@ def _pixels(ct: Dataset, hu: np.ndarray, signed: bool) -> None:
     ct.RescaleIntercept = 0 if signed else -1024
     ct.RescaleType = "HU"
     ct.WindowCenter, ct.WindowWidth = 40, 400
-    stored = np.clip(np.rint(hu), -1024, 3071).astype("<i2")
-    ct.PixelData = (stored if signed else (stored + 1024).astype("<u2")).tobytes()
-    ct["PixelData"].VR = "OW"
 
 
 def _file(person: Person, sop_class: str, what: str) -> FileDataset:

@@ -31,16 +31,24 @@ class Shape(Protocol):
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """(|u/a|^n + |v/b|^n + |w/c|^n) = 1 in axes turned by `turn` (radians about x, y, z); n = 2 is an ellipsoid."""
+    """(|u/a|^n + |v/b|^n + |w/c|^n) = 1 in axes turned by `turn` (radians about x, y, z).
+
+    `power` n is 2, an ellipsoid, or 2.5, a little boxier.
+    """
 
     centre: tuple[float, float, float]
     half: tuple[float, float, float]
     turn: tuple[float, float, float] = (0.0, 0.0, 0.0)
     power: float = 2.0
 
+    def __post_init__(self) -> None:
+        if self.power not in (2.0, 2.5):
+            raise ValueError(f"power must be 2 or 2.5, not {self.power}")
+
     @property
     def box(self):
-        reach = np.full(3, max(self.half)) * 3**0.5 ** (self.power > 2) if any(self.turn) else np.array(self.half)
+        # |u|^2.5 + ... = 1 reaches up to 3^(1/2 - 1/2.5) times as far as the sphere in an oblique direction.
+        reach = np.array(self.half) if not any(self.turn) else np.full(3, 1.12 * max(self.half))
         return np.array(self.centre) - reach, np.array(self.centre) + reach
 
     def distance(self, p: Points) -> np.ndarray:
@@ -49,11 +57,14 @@ class Ellipsoid:
             matrix = _rotation(self.turn)
             offset = [sum(float(matrix[j, i]) * offset[j] for j in range(3)) for i in range(3)]
         scaled = [np.abs(o) / h for o, h in zip(offset, self.half, strict=True)]
-        n = self.power
-        r = sum(s**n for s in scaled) ** (1 / n)
-        steepness = np.sqrt(sum((s ** (n - 1) / h) ** 2 for s, h in zip(scaled, self.half, strict=True)))
         # First-order distance: the value over the length of its gradient, bounded where the gradient vanishes.
-        scale = r ** (n - 1) / np.maximum(steepness, 1e-9)
+        if self.power == 2.0:
+            r = np.sqrt(_total(s * s for s in scaled))
+            scale = r / np.maximum(np.sqrt(_total((s / h) ** 2 for s, h in zip(scaled, self.half, strict=True))), 1e-9)
+        else:  # 2.5, written with roots: a general power takes ten times as long
+            r = _total(s * s * np.sqrt(s) for s in scaled) ** 0.4
+            steepness = np.sqrt(_total(s * s * s / h**2 for s, h in zip(scaled, self.half, strict=True)))
+            scale = r * np.sqrt(r) / np.maximum(steepness, 1e-9)
         return (r - 1) * np.clip(scale, 0.5 * min(self.half), 1.8 * max(self.half))
 
 
@@ -165,11 +176,12 @@ class Grown:
 
 @dataclass(frozen=True)
 class Between:
-    """The part of `shape` between two heights z, mm."""
+    """The part of `shape` between two heights z, mm, its edges rounded over about `blend` mm."""
 
     shape: Shape
     low: float
     high: float
+    blend: float = 0.0
 
     @property
     def box(self):
@@ -178,7 +190,8 @@ class Between:
         return low, high
 
     def distance(self, p: Points) -> np.ndarray:
-        return np.maximum(self.shape.distance(p), np.maximum(self.low - p.z, p.z - self.high))
+        ends = np.maximum(self.low - p.z, p.z - self.high)
+        return -_smooth_minimum(-self.shape.distance(p), -ends, self.blend)
 
 
 @dataclass(frozen=True)
@@ -255,7 +268,7 @@ def mirrored(shape: Shape) -> Shape:
     if isinstance(shape, Grown):
         return Grown(mirrored(shape.shape), shape.margin)
     if isinstance(shape, Between):
-        return Between(mirrored(shape.shape), shape.low, shape.high)
+        return Between(mirrored(shape.shape), shape.low, shape.high, shape.blend)
     raise TypeError(type(shape).__name__)
 
 
@@ -269,6 +282,13 @@ def _smooth_minimum(a: np.ndarray, b: np.ndarray, blend: float) -> np.ndarray:
         return np.minimum(a, b)
     h = np.maximum(blend - np.abs(a - b), 0) / blend
     return np.minimum(a, b) - h * h * (blend / 4)
+
+
+def _total(parts) -> np.ndarray:
+    first, *others = parts
+    for part in others:
+        first = first + part
+    return first
 
 
 def _rotation(turn: tuple[float, float, float]) -> np.ndarray:
