@@ -14,6 +14,7 @@ Private keys and `state/` are readable by their owner only.
 
 import datetime
 import re
+import secrets
 import uuid
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +78,8 @@ class RunSettings(_Strict):
 
     format: Literal["fedrt-run-1"] = "fedrt-run-1"
     run: str
+    id: str = Field(default_factory=lambda: secrets.token_hex(4), pattern=r"^[0-9a-f]{8}$")
+    """Tells runs of the same name apart, so that a site never goes on from the checkpoint of another one."""
     task: str
     rounds: int = Field(ge=1, le=100_000)
     steps: int = Field(ge=1, le=1_000_000)
@@ -92,6 +95,11 @@ class RunSettings(_Strict):
     payload: int = 0
     """connection-check only: extra float32 values carried along, to measure the transfer."""
     created: str
+
+    @property
+    def unique_name(self) -> str:
+        """The run as sites know it."""
+        return f"{self.run}-{self.id}"
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -101,6 +101,8 @@ class FleetGate:
                     event = "connected" if call == "activate-node" else "disconnected"
                     if not probe:
                         self._notify(event=event, fingerprint=identity.fingerprint(key))
+                elif status == 401 and call != "activate-node" and self._is_registered(key):
+                    pass  # a session from before the coordinator started again; the site connects anew by itself
                 elif status == 401:
                     self._refused(key, "its signature is not valid, its clock is wrong or its key is not registered")
                 elif call == "activate-node":

@@ -10,9 +10,9 @@ Two questions, each answered by every site:
 The JSON in the config records is validated on arrival by the models below; unknown keys are refused.
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from . import packing
 from .packing import Weights
@@ -21,6 +21,15 @@ from .task import CaseCounts, Offer
 QUERY, TRAIN = "query", "train"
 _REASON = 400
 """Longest reason that is taken over from the other side, in characters."""
+
+
+def printable(text: str) -> str:
+    """Text from the other side as it may be shown on a terminal: no control characters, not longer than a reason."""
+    return shorten("".join(c if c.isprintable() else "?" for c in text))
+
+
+Reason = Annotated[str, Field(max_length=_REASON), AfterValidator(printable)]
+Name = Annotated[str, Field(max_length=64), AfterValidator(printable)]
 
 
 class MessageError(ValueError):
@@ -42,12 +51,12 @@ class Invitation(_Message):
 class Presence(_Message):
     """A site's answer: its labelled cases, or the reason why it does not match."""
 
-    reason: str | None = Field(default=None, max_length=_REASON)
+    reason: Reason | None = None
     cases: int = Field(default=0, ge=0, le=10_000_000)
-    by_structure: dict[str, int] = Field(default_factory=dict, max_length=1000)
+    by_structure: dict[Name, int] = Field(default_factory=dict, max_length=1000)
     properties: dict[str, Any] = Field(default_factory=dict)
     """Of the dataset, for the task's coordinator side; see `task.Offer`."""
-    fedrt: str = ""
+    fedrt: Name = ""
     """Version of FedRT at the site."""
 
     @property
@@ -72,10 +81,10 @@ class TrainAnswer(_Message):
     """What a site tells about its round, or why it has no update."""
 
     status: Literal["trained", "failed"]
-    reason: str | None = Field(default=None, max_length=_REASON)
+    reason: Reason | None = None
     steps: int = Field(default=0, ge=0)
     seconds: float = Field(default=0.0, ge=0)
-    metrics: dict[str, float] = Field(default_factory=dict, max_length=64)
+    metrics: dict[Name, float] = Field(default_factory=dict, max_length=64)
 
 
 def shorten(reason: str) -> str:

@@ -13,6 +13,7 @@ import contextlib
 import math
 import re
 import secrets
+import shutil
 import time
 import traceback
 from pathlib import Path
@@ -226,6 +227,9 @@ class _Site:
             work = self._work / "runs" / run
             work.mkdir(parents=True, exist_ok=True)
             self._task, self._task_key = task.open_site_task(name, requirements, self._options, work), key
+            for older in work.parent.iterdir():
+                if older != work:
+                    shutil.rmtree(older, ignore_errors=True)
         return self._task
 
     def _told(self, error: FedRTError) -> str:

@@ -121,7 +121,9 @@ def _invite(run: Run, grid, requirements: dict[str, Any], invited: list):
     """Ask the sites in `invited` (pairs of site and node id) and yield (site, node id, presence) as they answer."""
     from flwr.app import Message
 
-    content = messages.request(Invitation(run=run.settings.run, task=run.settings.task, requirements=requirements))
+    content = messages.request(
+        Invitation(run=run.settings.unique_name, task=run.settings.task, requirements=requirements)
+    )
     asked = {}
     sent = [Message(content, node_id, messages.QUERY, ttl=_ANSWER_SECONDS + 60) for _, node_id in invited]
     for message, pair in zip(sent, invited, strict=True):

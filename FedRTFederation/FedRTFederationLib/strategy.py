@@ -62,7 +62,7 @@ class CaseWeightedFedAvg(Strategy):
         self._bytes_sent = sum(len(array.data) for array in arrays.values())
         self._started = time.monotonic()
         request = TrainRequest(
-            run=self._settings.run, task=self._settings.task, requirements=self._requirements, round=server_round,
+            run=self._settings.unique_name, task=self._settings.task, requirements=self._requirements, round=server_round,
             rounds=self._settings.rounds, steps=self._settings.steps,
         )  # fmt: skip
         content = messages.request(request, arrays)
@@ -152,7 +152,7 @@ def flower_error(reply: Message) -> str:
     from flwr.common.constant import ErrorCode
 
     known = {
-        ErrorCode.INVALID_FAB: reply.error.reason or "it refused the app",
+        ErrorCode.INVALID_FAB: messages.printable(reply.error.reason or "it refused the app"),
         ErrorCode.NODE_UNAVAILABLE: "it lost its connection",
         ErrorCode.MESSAGE_UNAVAILABLE: "its answer did not arrive completely",
         ErrorCode.REPLY_MESSAGE_UNAVAILABLE: "its answer did not arrive in time",

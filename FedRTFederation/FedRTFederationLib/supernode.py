@@ -10,6 +10,7 @@ the executor over Flower's Runtime API on loopback. Flower's own parts do the wo
 """
 
 import hashlib
+import signal
 import socket
 import threading
 import time
@@ -42,13 +43,12 @@ def main() -> None:
     """Connect and relay until the parent or the connection is gone."""
     argument, send = child_argument()
     environment.prepare(Path(argument["work"]) / "flower")
-    from flwr.supercore.exit import register_signal_handlers
     from flwr.supercore.object_store import ObjectStoreFactory
-    from flwr.supercore.telemetry import EventType
     from flwr.supernode.nodestate import NodeStateFactory
 
     pace.quicken_supernode()
-    register_signal_handlers(EventType.RUN_SUPERNODE_LEAVE)
+    for number in (signal.SIGTERM, signal.SIGINT):  # SIGINT is also how Flower ends itself when it is not let in
+        signal.signal(number, _leave)
     private_key = identity.load_private(argument["private_key"].encode())
     keys = (private_key, private_key.public_key())
     authority = argument["authority"].encode()
@@ -60,6 +60,10 @@ def main() -> None:
         send(event="refused", text=str(refusal))
         raise SystemExit(3) from None
     _relay(argument, authority, keys, states, send)
+
+
+def _leave(number, frame) -> None:
+    raise SystemExit(0)  # unwinds, so that the coordinator is told
 
 
 def wait_for_coordinator(address: str, authority: bytes, keys, site: str, send) -> None:
