@@ -8,7 +8,7 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 from . import arguments, mrml
 from .errors import FedRTError
-from .widget_base import Controls
+from .widget_base import Controls, ensure_requirements
 
 
 @parameterNodeWrapper
@@ -68,6 +68,7 @@ class DatasetControls(Controls):
             self.jobs.fail(_("Choose a case."))
             return
         try:
+            ensure_requirements(self.module, self.needs_torch)
             folder = arguments.chosen(self.parameters.output, "the dataset folder") / "cases" / selected.text()
             nodes = mrml.open_case(folder)
         except FedRTError as error:

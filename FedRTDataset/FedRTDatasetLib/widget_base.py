@@ -12,6 +12,11 @@ from .errors import FedRTError
 from .widget_job import JobPanel
 
 
+_KEPT_ALIVE: list = []
+"""Every parameter wrapper ever used. Its observers stay on the MRML node, which outlives it; once Python's garbage
+collector has taken a wrapper apart, the next change of the node would call into it and end the application."""
+
+
 @parameterNodeGuiConnector
 class PathLineEditToStrConnector(GuiConnector):
     """Ties a `ctkPathLineEdit` to a `str` parameter.
@@ -82,6 +87,7 @@ class Controls:
         """The module is shown: its settings are those of the scene."""
         if self.parameters is None:
             self.parameters = self.module.logic.getParameterNode()
+            _KEPT_ALIVE.append(self.parameters)
             self._gui_tag = self.parameters.connectGui(self.ui)
             self.module.addObserver(self.parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._on_modified)
         self.parameters_changed()

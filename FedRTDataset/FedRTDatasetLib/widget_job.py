@@ -55,7 +55,7 @@ class JobPanel:
         self._finished, self._watch = finished, watch
         self._job = Job(module, command)
         self.log.clear()
-        self.status.text = _("Starting...")
+        self.status.text = _("Running...")
         self.bar.setRange(0, 0)
         self._set_busy(True)
         self._timer.start()
@@ -124,7 +124,7 @@ class JobPanel:
         self._job = None
         succeeded = job.exit_code == 0
         self.bar.setRange(0, 1)
-        self.bar.value = int(succeeded)
+        self.bar.value = int(succeeded and not job.cancelled)
         self.status.text = self._outcome(job)
         if not succeeded and not job.cancelled:
             self.log.appendPlainText("\n".join(job.last_lines()))
@@ -138,8 +138,8 @@ class JobPanel:
 
     @staticmethod
     def _outcome(job: Job) -> str:
-        if job.exit_code == 0:
-            return _("Done.")
         if job.cancelled:
             return _("Stopped. Start again to go on.")
+        if job.exit_code == 0:
+            return _("Done.")
         return _("Failed: ") + job.failure()

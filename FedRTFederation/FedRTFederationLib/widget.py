@@ -24,6 +24,7 @@ class FederationControls(Controls):
     def connect_buttons(self) -> None:
         self.ui.joinButton.connect("clicked()", self.join)
         self.ui.leaveButton.connect("clicked()", self.jobs.stop)
+        self.jobs.stop_button.hide()  # "Leave" is the word for it here
 
     def parameters_changed(self) -> None:
         self.ui.leaveButton.enabled = self.jobs.busy

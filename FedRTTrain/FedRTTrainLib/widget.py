@@ -13,6 +13,7 @@ from . import arguments
 from .mrml import CurveNodes
 
 PRESETS = arguments.preset_names()
+DEFAULT_PRESET = "quick" if "quick" in PRESETS else PRESETS[0]
 
 
 @parameterNodeWrapper
@@ -21,7 +22,7 @@ class TrainParameters:
 
     datasets: str = ""
     """Dataset folders, one a line."""
-    preset: Annotated[str, Choice(PRESETS)] = PRESETS[0]
+    preset: Annotated[str, Choice(PRESETS)] = DEFAULT_PRESET
     config: str = ""
     model: str = ""
 

@@ -88,6 +88,8 @@ def close_module(name: str) -> None:
     if parent is not None:
         parent._native.entered = False
         parent.self().cleanup()
+        for selector in parent._native.findChildren(stand_ins.qMRMLNodeComboBox):
+            selector.setMRMLScene(None)
         parent._native.deleteLater()
 
 
