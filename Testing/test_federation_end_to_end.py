@@ -167,17 +167,17 @@ def test_contouring_trains_one_model_over_different_organs(federation, check_run
 
 def test_killed_site_comes_back_and_the_run_goes_on(federation, check_run):
     """North is killed without warning while it trains; started again, it is asked again and the run completes."""
-    command = ["start", federation.dir, "--rounds", 2, "--steps", 300, "--sites", "north", "--progress", "json"]
+    command = ["start", federation.dir, "--rounds", 3, "--steps", 150, "--sites", "north", "--progress", "json"]
     from federation_processes import COMMAND
 
     federation.start("start", [*COMMAND, *map(str, command)])
-    federation.wait_for_log("north", '"stage": "round 2 of 2"')
+    federation.wait_for_log("north", '"stage": "round 2 of 3"')
     federation.processes["north"].kill()
     federation.processes["north"].wait()
     federation.join("north", "--dataset", federation.folder / "data-north", "--threads", 1)
     assert federation.processes["start"].wait(150) == 0, federation.log("start")
     assert "Site north lost its connection" in federation.log("start")
-    assert [line["round"] for line in federation.lines("run-003", "rounds.jsonl")] == [1, 2]
+    assert [line["round"] for line in federation.lines("run-003", "rounds.jsonl")] == [1, 2, 3]
 
 
 def test_stopped_run_keeps_the_last_finished_round(federation, check_run):
