@@ -137,6 +137,7 @@ NOT_MAPPED = (
     "Cabeza femoral|Eye|Auge|Parotid|Parotis|Parotid gland|Optic Nerve|OpticNerve|Breast|Mama|Cochlea|Hippocampus|Femur|"
     "Left Kidney R|Kidney L R|Lt Lung Right|Lung links rechts|Contralateral Parotid|Ipsilateral Lung|Parotid contra|"
     "Ipsi Breast|Lung ipsi|Pluco P|Femoral Head 1|Femoral Head 2|Kidney 1|Kopf der Niere|Contralat Lung L|"
+    "Submandibular g|Parotid g|Lung d|Kidney re|Pulmón sin|Riñón sin|Kidney g|Parotid der|cochlear|"
     # several of a kind, or not told which
     "GTV-1|GTV1|GTV_2|PTV_6000|PTV 70|PTV 60 Gy|PTV_High|PTV_Low|PTV60|CTV_Prostate|CTV Prostata|PTV Breast L|CTV1|"
     "CTV_High|PTV boost|PTV_Total|GTV_Edema|GTV_oedema|Edema|"

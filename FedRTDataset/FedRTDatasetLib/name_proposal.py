@@ -22,8 +22,8 @@ CONFIDENT = 0.9
 
 TARGETS = ("gtv", "ctv", "itv", "ptv")
 _OPEN_TARGETS = ("target of a dose level or number", "target of a site")
-_IMAGING = _words("ct mr mri mrt irm rm tac pet fdg t flair ax fused")
-_PRIMARY = _words("mass tumor tumour primary prim p")
+_IMAGING = _words("ct mr mri mrt irm rm tac pet fdg flair ax fused")
+_PRIMARY = _words("mass tumor tumour primary prim p t")
 _NODAL = _words("n node nodes nodal ln")
 _LEVEL = _words(
     "gy cgy high low mid int intermediate hd ld risk hr lr ir boost sib phase ph total all sum final new old"
@@ -50,7 +50,7 @@ def propose(roi_name: str) -> NameProposal:
     exact = _exact_names().get(_plain(roi_name))
     if exact is not None:
         return NameProposal(exact, 1.0, "TG-263 name")
-    words = split_name(roi_name)
+    words = split_name(re.sub(r"^\s*OAR[\s_\-:]+", "", roi_name, flags=re.IGNORECASE))
     helper = _helper(roi_name, words)
     if helper is not None:
         return NameProposal(None, 0.0, f"helper: {helper}")
@@ -60,7 +60,8 @@ def propose(roi_name: str) -> NameProposal:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_\-.]+", "", name.casefold())
+    """Any separator is the same, but none is not: `cochlear` is not `Cochlea_R`."""
+    return re.sub(r"[\s_\-.]+", "_", name.strip().casefold())
 
 
 @functools.cache
@@ -76,13 +77,14 @@ _HELPER_WORDS = {
     "couch or device": "couch table tisch mesa camilla lettino stol blat tafel couchsurface couchinterior cradle baseplate "
     "immobilization immobilisation immobilizer mask maske mascara masque maschera bolus vacloc wingboard halcyon rails "
     "breastboard headrest tabletop tischplatte",
-    "point": "iso isocenter isocentre isocentro isozentrum isocentrum izocentrum isoc poi point punto punkt punt origin ref "
-    "refpoint reference referenz norm normpoint calcpt marker markers marke bb laser tattoo setup match",
-    "marker or artefact": "fiducial fiducials fiduciales seed seeds goldseed clip clips wire artefact artifact artefacto "
-    "artefakt artefatto contrast contraste kontrast metal metall stent catheter katheter foley pacemaker",
+    "point": "icru iso isocenter isocentre isocentro isozentrum isocentrum izocentrum isoc poi point punto punkt punt "
+    "origin ref refpoint reference referenz norm normpoint calcpt marker markers marke bb laser tattoo setup match",
+    "marker or artefact": "fiducial fiducials fiduciales seed seeds goldseed clip clips wire artefact artefacts artifact "
+    "artifacts artefacto artefactos artefakt artefakte artefatto filling fillings dental gas contrast contraste kontrast "
+    "metal metall stent catheter katheter foley pacemaker",
     "planning aid": "opt optim optimization optimisation optstr avoid avoidance overlap dummy test tmp help helper hilf "
-    "hilfs hilfsstruktur hilfskontur push pull control ctrl tuning hot cold expand expanded exp block dosefill airfill "
-    "override density planning auxiliar aux pomoc pomocnicza",
+    "hilfs hilfsstruktur hilfskontur push pull control ctrl tuning hot cold expand expanded exp block blocks dosefill "
+    "airfill buffer densities override density planning auxiliar aux pomoc pomocnicza",
     "planning risk volume": "prv",
     "margin": "margin rand margen marge margine",
 }
@@ -101,6 +103,8 @@ def _helper(roi_name: str, words: Words) -> str | None:
     for word in words.words:
         if word in _HELPER_OF:
             return _HELPER_OF[word]
+    if "air" in words.words and "way" not in words.words:
+        return "air"
     if re.search(r"[+\-]\s*\d+([.,]\d+)?\s*(mm|cm)", text) or re.search(r"\d\s*(mm|cm)\b", text):
         return "margin"
     targets = [word for word in words.words if word[:3] in TARGETS and len(word) <= 4]
@@ -134,8 +138,10 @@ def _target(words: Words) -> NameProposal:
         name = family.get(None) if family else None
         return NameProposal(name, 0.95, "synonym") if name else NameProposal(None, 0.0, "target of unknown kind")
     name = base.upper() + suffix
-    rest = [word for word in words.words[1:]]
-    told = [word for word in rest if word not in _IMAGING and not (word in "12" and "t" in rest)]
+    rest = list(words.words[1:])
+    if not {"mr", "mri", "mrt", "irm", "rm"}.isdisjoint(rest):  # T1 and T2 are images here, elsewhere tumours
+        rest = re.sub(r"\bt [12]\b", "mr", " ".join(rest)).split()
+    told = [word for word in rest if word not in _IMAGING]
     if not told:
         return NameProposal(name, 0.95 if rest else 1.0, "target, imaging named" if rest else "TG-263 name")
     if set(told) <= _PRIMARY and suffix != "n":
@@ -172,6 +178,17 @@ def _families() -> dict[str, dict[str | None, str]]:
     return families
 
 
+@functools.cache
+def _languages() -> dict[str, set[str]]:
+    """Key of a name without its side -> the languages it is a word of."""
+    languages: dict[str, set[str]] = {}
+    for row in table_rows():
+        for language in LANGUAGES:
+            for synonym in filter(None, row[f"synonyms_{language}"].split(";")):
+                languages.setdefault(key_of(split_name(synonym).words), set()).add(language)
+    return languages
+
+
 def _anatomy(words: Words) -> NameProposal:
     whole = _families().get(key_of(words.words))  # a word such as "total" may be part of the name itself
     if whole is not None and words.sides <= {BOTH}:
@@ -179,6 +196,8 @@ def _anatomy(words: Words) -> NameProposal:
     if len(words.sides) > 1:
         return NameProposal(None, 0.0, "contradictory sides")
     side = next(iter(words.sides), None)
+    if words.languages is not None and words.languages.isdisjoint(_languages().get(key_of(words.rest), ())):
+        return NameProposal(None, 0.0, "side not certain")
     family = _families().get(key_of(words.rest))
     return _near_miss(words, side) if family is None else _of_family(family, side)
 
