@@ -79,7 +79,7 @@ def test_the_packages_come_from_the_flat_folder(flat, tmp_path):
 IMPORT = """
     import json, sys
     sys.path.append({testing!r})
-    import harness
+    from harness import application as harness
     from pathlib import Path
     harness.start()
     before = set(sys.modules)

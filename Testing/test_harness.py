@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("slicer", reason="pip install slicer-core")
-harness = pytest.importorskip("harness", reason="pip install PySide6_Essentials==6.8.3")
+harness = pytest.importorskip("harness.application", reason="pip install PySide6_Essentials==6.8.3")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tiny_dataset import write_tiny_dataset
 from update_cmake_lists import MODULES, ROOT
 
 pytest.importorskip("slicer", reason="pip install slicer-core")
-harness = pytest.importorskip("harness", reason="pip install PySide6_Essentials==6.8.3")
+harness = pytest.importorskip("harness.application", reason="pip install PySide6_Essentials==6.8.3")
 
 LONG_TRAINING = """
 steps = 100000

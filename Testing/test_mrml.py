@@ -11,7 +11,7 @@ from FedRTDatasetLib.structures import Structure
 from tiny_dataset import write_tiny_dataset
 
 pytest.importorskip("slicer", reason="pip install slicer-core")
-harness = pytest.importorskip("harness", reason="pip install PySide6_Essentials==6.8.3")
+harness = pytest.importorskip("harness.application", reason="pip install PySide6_Essentials==6.8.3")
 
 STRUCTURES = [
     Structure(name="Body", snomed=("38266002", "Body"), color=(10, 200, 30)),

@@ -5,7 +5,3 @@ modules use it: PythonQt's way of showing Qt objects, a few CTK and MRML widgets
 `parameterNodeWrapper`, `packaging` and `i18n`. It is strict: a class, attribute, property, signal or slot that 3D
 Slicer 5.12.3 does not have raises, and one that it has but the harness lacks raises `NotImplementedError`.
 """
-
-from .application import close_module, load_module, open_module, screenshot, start
-
-__all__ = ["close_module", "load_module", "open_module", "screenshot", "start"]

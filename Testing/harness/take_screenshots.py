@@ -11,7 +11,7 @@ from pathlib import Path
 from dicom_maker import make_patient
 from tiny_dataset import write_tiny_dataset
 
-from . import close_module, load_module, open_module, screenshot, start
+from .application import close_module, load_module, open_module, screenshot, start
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTION = "rendered by the test harness, not by 3D Slicer"

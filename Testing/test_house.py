@@ -1,0 +1,201 @@
+"""Rules of the house that no linter knows (CONTRIBUTING.md tells why each is there)."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from update_cmake_lists import MODULES, ROOT
+
+LIBRARY = [path for module in MODULES for path in sorted((ROOT / module / f"{module}Lib").rglob("*.py"))]
+IN_SLICER = ("widget.py", "widget_base.py", "widget_job.py", "mrml.py")
+"""The only library files that may know Slicer; the import contracts in pyproject.toml say the same."""
+
+TESTED_THROUGH = {
+    # every room
+    "__init__.py": "test_flat_install.py",
+    "__main__.py": "test_flat_install.py",
+    "widget.py": "test_modules.py",
+    "widget_base.py": "test_modules.py",
+    "widget_job.py": "test_modules.py",
+    # Dataset
+    "FedRTDatasetLib/cli.py": "test_arguments.py",
+    "FedRTDatasetLib/name_proposal.py": "test_names.py",
+    "FedRTDatasetLib/name_words.py": "test_names.py",
+    "FedRTDatasetLib/phantom_dicom.py": "test_phantom.py",
+    "FedRTDatasetLib/phantom_dose.py": "test_phantom.py",
+    "FedRTDatasetLib/phantom_image.py": "test_phantom.py",
+    # Train
+    "FedRTTrainLib/refusals.py": "test_model.py",
+    "FedRTTrainLib/stopping.py": "test_local.py",
+    # Federation: parts of processes, seen from outside in a real federation
+    "FedRTFederationLib/connection_check.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/contouring.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/control.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/coordinator.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/environment.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/executor.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/grid.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/process.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/rounds.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/runlog.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/strategy.py": "test_federation_end_to_end.py",
+    "FedRTFederationLib/superlink.py": "test_federation_end_to_end.py",
+    # Inference
+    "FedRTInferenceLib/comparison.py": "test_demo.py",
+    "FedRTInferenceLib/comparison_federation.py": "test_demo.py",
+    "FedRTInferenceLib/comparison_report.py": "test_demo.py",
+    "FedRTInferenceLib/pictures.py": "test_demo.py",
+    "FedRTInferenceLib/results.py": "test_batch.py",
+}
+"""Library files that no test imports by name -> the test file that sees what they do."""
+
+
+def label(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports(node: ast.AST, *, everywhere: bool) -> set[str]:
+    """Dotted names of imported modules; without `everywhere` only those that run when the file is imported."""
+    found = set()
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, ast.Import):
+            found |= {alias.name for alias in current.names}
+        elif isinstance(current, ast.ImportFrom) and not current.level:
+            found |= {current.module} | {f"{current.module}.{alias.name}" for alias in current.names}
+        if everywhere or not isinstance(current, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            waiting += ast.iter_child_nodes(current)
+    return found
+
+
+def top(names: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_file_is_short(module):
+    lines = (ROOT / module / f"{module}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 150
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_file_imports_only_slicer_when_slicer_starts(module):
+    """No slow package, and no room: the other rooms' folders may not be on the path yet when Slicer reads the file."""
+    assert top(imports(tree(ROOT / module / f"{module}.py"), everywhere=False)) <= {"slicer", "vtk", "qt", "ctk"}
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=label)
+def test_only_widgets_and_mrml_know_slicer(path):
+    if path.name not in IN_SLICER:
+        assert not top(imports(tree(path), everywhere=True)) & {"slicer", "qt", "ctk", "vtk", "PythonQt"}
+
+
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
+UNSAFE_ATTRIBUTES = {("torch", "load"), ("torch", "save"), ("yaml", "load"), ("os", "system"), ("os", "popen")}
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=label)
+def test_nothing_read_from_a_file_is_ever_executed(path):
+    parsed = tree(path)
+    assert not top(imports(parsed, everywhere=True)) & UNSAFE_MODULES
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in UNSAFE_CALLS, f"line {node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) not in UNSAFE_ATTRIBUTES, f"line {node.lineno}"
+        if isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "shell"):
+            assert isinstance(node.value, ast.Constant) and not node.value.value, f"line {node.lineno}"
+
+
+def test_the_search_for_unsafe_calls_finds_them():
+    """The rules above would pass a file that they cannot read right."""
+    bad = Path(__file__).with_name("conftest.py")
+    for text in (
+        "import pickle",
+        "from dill import loads",
+        "eval('1')",
+        "torch.load(f)",
+        "np.load(f, allow_pickle=True)",
+    ):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(AssertionError):
+            patch.setattr(Path, "read_text", lambda *_, text=text, **__: text)
+            test_nothing_read_from_a_file_is_ever_executed(bad)
+
+
+def imported_by_tests() -> set[str]:
+    return {name for path in (ROOT / "Testing").glob("test_*.py") for name in imports(tree(path), everywhere=True)}
+
+
+def test_every_library_file_is_tested():
+    imported, test_files = imported_by_tests(), {path.name for path in (ROOT / "Testing").glob("test_*.py")}
+    untested = []
+    for path in LIBRARY:
+        room = path.parent.name.removeprefix("FedRT").removesuffix("Lib").lower()
+        own = {f"test_{path.stem}.py", f"test_{room}_{path.stem}.py"} & test_files
+        through = TESTED_THROUGH.get(label(path), TESTED_THROUGH.get(path.name))
+        if not own and f"{path.parent.name}.{path.stem}" not in imported and through not in test_files:
+            untested.append(label(path))
+    assert not untested, "write Testing/test_<file>.py, or say in TESTED_THROUGH which test sees what it does"
+
+
+def test_the_list_of_files_tested_through_others_is_up_to_date():
+    present = {label(path) for path in LIBRARY} | {path.name for path in LIBRARY}
+    assert set(TESTED_THROUGH) <= present
+    assert all((ROOT / "Testing" / name).is_file() for name in TESTED_THROUGH.values())
+
+
+DISTRIBUTIONS = {"nrrd": "pynrrd", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
+THROUGH_OTHERS = {"torch": "the PyTorch extension", "httpx": "flwr", "uvicorn": "flwr", "google": "flwr"}
+"""Imported, but not to be installed on their own inside Slicer -> who brings them."""
+
+
+def requirements(module: str) -> set[str]:
+    lines = (ROOT / module / "Resources" / "Requirements" / f"{module}.txt").read_text(encoding="utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_slicer_installs_what_the_package_would(module):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert requirements(module) <= set(project["dependencies"])
+    assert not any(re.match(r"torch\b", line) for line in requirements(module))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_room_requires_what_it_imports(module):
+    import sys
+
+    ours = {f"{name}Lib" for name in MODULES} | {"slicer", "qt", "ctk", "vtk", "PyTorchUtils"}
+    used = set().union(
+        *(top(imports(tree(path), everywhere=True)) for path in LIBRARY if path.parent.parent.name == module)
+    )
+    third_party = used - ours - set(sys.stdlib_module_names) - set(THROUGH_OTHERS)
+    named = {re.split(r"[<>=!~ ]", line)[0] for line in requirements(module)}
+    assert {DISTRIBUTIONS.get(name, name) for name in third_party} <= named
+
+
+SLICER_FILES = [path for path in LIBRARY if path.name in IN_SLICER] + [ROOT / m / f"{m}.py" for m in MODULES]
+
+
+@pytest.mark.parametrize("path", SLICER_FILES, ids=label)
+def test_every_name_of_slicers_python_modules_exists(path):
+    """`slicer.util.…`, `slicer.packaging.…` and `slicer.app.…` as in Slicer 5.12.3 and later."""
+    from harness.api import api_class, python_names
+
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
+            owner = node.value
+            if isinstance(owner.value, ast.Name) and owner.value.id == "slicer":
+                if owner.attr in ("util", "packaging"):
+                    assert node.attr in python_names(f"slicer.{owner.attr}"), f"line {node.lineno}: {node.attr}"
+                elif owner.attr == "app":
+                    members = api_class("qSlicerApplication").members
+                    assert node.attr in members | {"processEvents"}, f"line {node.lineno}: {node.attr}"
