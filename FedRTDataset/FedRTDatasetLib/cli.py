@@ -141,10 +141,8 @@ def run_build(args: argparse.Namespace, report: Reporter) -> None:
             f"{len(unknown)} ROI name(s) nobody knows are not used ({shown}): name them in {map_path} and build again."
         )
     dataset = Dataset.open(args.out)
-    splits = Counter(case.split for case in dataset.cases)
-    report.info(
-        f"{args.out}: {len(dataset.cases)} cases ({dict(splits)}), labelled for training: {dataset.labelled_cases()}"
-    )
+    splits = _counted(Counter(case.split for case in dataset.cases))
+    report.info(f"{args.out}: {len(dataset.cases)} cases ({splits}); to train on: {_counted(dataset.labelled_cases())}")
     report.event("built", cases=len(dataset.cases), labelled=dataset.labelled_cases(), problems=len(problems))
 
 
@@ -202,6 +200,10 @@ def _roi_counts(index) -> Counter:
         for name in rt.roi_names
         if name and without_identity(name, rt.patient_id, rt.patient_name) == name
     )
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _warn(problems, report: Reporter) -> None:
