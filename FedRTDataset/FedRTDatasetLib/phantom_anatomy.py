@@ -107,7 +107,7 @@ def _trunk(fat_mm: float, size: float) -> Shape:
 
 def _prostate(rng: np.random.Generator, size: float) -> tuple[Shape, Shape, float]:
     """The gland, the seminal vesicles, and the height of the gland's base."""
-    grow = size * float(rng.lognormal(0, 0.12))
+    grow = size * float(rng.lognormal(0.06, 0.09))
     half = (23.5 * grow * rng.normal(1, 0.05), 16 * grow * rng.normal(1, 0.05), 18.5 * grow * rng.normal(1, 0.06))
     gland = Ellipsoid((0, 0, 0), half, (float(rng.normal(0.15, 0.08)), 0, 0), power=2.5)
     apex = Ellipsoid((0, 2, -0.7 * half[2]), (0.55 * half[0], 0.65 * half[1], 0.6 * half[2]))

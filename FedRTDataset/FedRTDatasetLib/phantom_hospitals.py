@@ -75,7 +75,7 @@ NORTHBROOK = Hospital(
             "Femur_Head_R": ("Femoral Head Rt", "FemoralHead_R"),
         },
         margin_mm={"Bladder": 0.0, "Rectum": 0.0},
-        rectum_range_mm=(-40, 75),
+        rectum_range_mm=(-42, 72),
         vesicles_in_prostate=True,
         femur_neck=False,
         helper_names={
@@ -110,8 +110,8 @@ SANTA_ELENA = Hospital(
             "Prostate": ("Próstata", "Prostata"),
             "Femur_Head_L": ("Cabeza femoral izq", "Cabeza femoral izquierda"),
         },
-        margin_mm={"Bladder": 1.0, "Rectum": 1.0, "Prostate": 1.5, "Femur_Head_L": 1.0},
-        rectum_range_mm=(-30, 60),
+        margin_mm={"Bladder": 1.0, "Rectum": 1.0, "Prostate": 1.0, "Femur_Head_L": 0.5},
+        rectum_range_mm=(-32, 62),
         vesicles_in_prostate=True,
         femur_neck=True,
         helper_names={
@@ -146,8 +146,8 @@ LINDENTAL = Hospital(
             "Femur_Head_L": ("Hüftkopf li", "Hüftkopf links"),
             "Femur_Head_R": ("Hüftkopf re", "Hüftkopf rechts"),
         },
-        margin_mm={"Rectum": -0.5, "Prostate": -1.0, "Femur_Head_L": -0.5, "Femur_Head_R": -0.5},
-        rectum_range_mm=(-50, 85),
+        margin_mm={"Rectum": -0.5, "Prostate": -0.5, "Femur_Head_L": -0.5, "Femur_Head_R": -0.5},
+        rectum_range_mm=(-48, 80),
         vesicles_in_prostate=False,
         femur_neck=False,
         helper_names={
