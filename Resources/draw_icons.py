@@ -19,7 +19,12 @@ BODY, ORGAN, TARGET, LINE = QColor("#c9d6e4"), QColor("#5fb3a1"), QColor("#f2b13
 
 def main() -> None:
     application = QGuiApplication.instance() or QGuiApplication([])
-    drawings = {"FedRTDataset": dataset, "FedRTTrain": train, "FedRTFederation": federation, "FedRTInference": inference}
+    drawings = {
+        "FedRTDataset": dataset,
+        "FedRTTrain": train,
+        "FedRTFederation": federation,
+        "FedRTInference": inference,
+    }
     for name, draw in drawings.items():
         save(draw, ROOT / name / "Resources" / "Icons" / f"{name}.png")
     save(extension, ROOT / "Resources" / "FedRT.png")

@@ -1,5 +1,6 @@
 """The four Slicer modules in the harness: their buttons are clicked, their jobs really run, their nodes are real MRML."""
 
+import gc
 import os
 import time
 
@@ -164,6 +165,16 @@ def test_the_form_is_kept_in_the_scene_and_emptied_with_it(slicer, open_module, 
     assert controls.ui.sourcePath.currentPath == ""
     controls.ui.sourcePath.currentPath = "/data/other"
     assert controls.parameters.source == "/data/other"
+
+
+def test_the_node_of_a_module_that_was_closed_can_still_change(slicer):
+    """Without `_KEPT_ALIVE` this ends the process: the node calls into what the garbage collector took apart."""
+    slicer.mrmlScene.Clear(0)
+    harness.open_module("FedRTDataset")
+    harness.close_module("FedRTDataset")
+    for _ in range(3):
+        gc.collect()
+    slicer.mrmlScene.GetSingletonNode("FedRTDataset", "vtkMRMLScriptedModuleNode").SetParameter("source", '"changed"')
 
 
 @pytest.fixture

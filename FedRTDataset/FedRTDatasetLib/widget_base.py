@@ -11,7 +11,6 @@ from slicer.parameterNodeWrapper import GuiConnector, parameterNodeGuiConnector
 from .errors import FedRTError
 from .widget_job import JobPanel
 
-
 _KEPT_ALIVE: list = []
 """Every parameter wrapper ever used. Its observers stay on the MRML node, which outlives it; once Python's garbage
 collector has taken a wrapper apart, the next change of the node would call into it and end the application."""
@@ -49,7 +48,8 @@ class PathLineEditToStrConnector(GuiConnector):
         return self._widget.currentPath
 
     def write(self, value: str) -> None:
-        self._widget.currentPath = value
+        if self._widget.currentPath != value:  # setting the same text again would move the cursor while somebody types
+            self._widget.currentPath = value
 
 
 class Controls:
@@ -152,5 +152,9 @@ def _install_torch() -> None:
         raise FedRTError(
             "PyTorch is missing: install the PyTorch extension with the Extensions Manager, restart Slicer, try again."
         ) from None
-    if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.6") is None:
+    try:
+        torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.6")
+    except Exception as error:  # offline, no space, refused by pip
+        raise FedRTError(f"PyTorch could not be installed ({error}); see the module PyTorch Utils.") from error
+    if torch is None:
         raise FedRTError("PyTorch is missing and was not installed; try again and agree to its installation.")

@@ -24,6 +24,7 @@ class JobPanel:
         self.on_busy_changed: Callable[[bool], None] = lambda busy: None
         self.status = qt.QLabel(_("Ready."))
         self.status.wordWrap = True
+        self.status.setTextFormat(qt.Qt.PlainText)  # some of what is shown was written at another hospital
         self.bar = qt.QProgressBar()
         self.stop_button = qt.QPushButton(_("Stop"))
         self.stop_button.toolTip = _(
@@ -107,11 +108,11 @@ class JobPanel:
     def _show(self, event: dict[str, Any]) -> None:
         kind, text = event["event"], str(event.get("text", ""))
         if kind == "progress":
-            done, of = int(event["done"]), int(event["of"])
+            done, of = int(event.get("done", 0)), int(event.get("of", 0))
             self.bar.setRange(0, of)
             self.bar.value = done
             if not self._job.cancelled:
-                self.status.text = f"{event['stage']}: {done} / {of}"
+                self.status.text = f"{event.get('stage', '')}: {done} / {of}"
         elif kind == "warning":
             self.log.appendPlainText(_("Warning: ") + text)
         elif text and kind != "failed":
