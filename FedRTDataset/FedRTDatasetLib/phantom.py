@@ -16,10 +16,11 @@ from .atomic import remove_leftovers, replacing_folder, write_json
 from .errors import FedRTError
 from .phantom_anatomy import draw_anatomy
 from .phantom_contours import draw_contours
-from .phantom_dicom import Person, write_ct, write_dose, write_plan, write_structures
+from .phantom_dicom import Person, write_ct, write_dose, write_structures
 from .phantom_dose import dose_axes, dose_gy
 from .phantom_hospitals import HOSPITALS, Hospital
 from .phantom_image import render, scan_axes
+from .phantom_plan import GANTRY_ANGLES, write_plan
 from .reporting import Reporter
 
 FORMAT = 1
@@ -78,7 +79,7 @@ def write_patient(hospital_folder: Path, hospital: Hospital, number: int, seed: 
         write_structures(partial / "RS.dcm", hospital, person, headers, rois, isocentre)
         write_plan(partial / "RP.dcm", hospital, person, target, isocentre)
         grid = dose_axes(axes)
-        gray = dose_gy(of_dose, anatomy, grid, hospital.prescription[0], beams=5)
+        gray = dose_gy(of_dose, anatomy, grid, hospital.prescription[0], beams=len(GANTRY_ANGLES))
         write_dose(partial / "RD.dcm", hospital, person, gray, grid, bits=32 if hospital.scanner.signed_pixels else 16)
     return folder
 

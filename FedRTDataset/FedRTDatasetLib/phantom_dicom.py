@@ -1,6 +1,6 @@
 """A phantom patient as DICOM: CT slices, RTSTRUCT, RTPLAN and RTDOSE.
 
-Sources: DICOM PS3.3 A.3 (CT Image IOD), A.18 (RT Dose), A.19 (RT Structure Set), A.20 (RT Plan); C.7.6.2.1.1 for orientation.
+Sources: DICOM PS3.3 A.3 (CT Image IOD), A.18 (RT Dose), A.19 (RT Structure Set), C.7.6.2.1.1 for orientation.
 """
 
 import datetime
@@ -15,7 +15,6 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     RTDoseStorage,
     RTPlanStorage,
-    RTStructureSetStorage,
     generate_uid,
 )
 
@@ -49,9 +48,11 @@ def write_ct(folder: Path, hospital: Hospital, person: Person, hu: np.ndarray, a
     scanner = hospital.scanner
     pixels, position, orientation = _as_scanned(hu, axes, person, scanner.patient_position)
     common = Dataset()  # the same in every slice; setting it once is what keeps writing quick
-    _patient_and_study(common, hospital, person)
-    _equipment(common, hospital, scanner.manufacturer, scanner.model, scanner.software)
+    add_patient_and_study(common, hospital, person)
+    add_equipment(common, hospital, scanner.manufacturer, scanner.model, scanner.software)
     common.StationName = scanner.station
+    common.AcquisitionDate = common.ContentDate = common.StudyDate
+    common.AcquisitionTime = common.ContentTime = common.StudyTime
     common.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     common.Modality = "CT"
     common.SeriesInstanceUID = person.uid("ct series")
@@ -71,7 +72,7 @@ def write_ct(folder: Path, hospital: Hospital, person: Person, hu: np.ndarray, a
     _describe_pixels(common, pixels[0].shape, scanner.signed_pixels)
     headers = []
     for k, plane in enumerate(pixels):
-        ct = _file(person, CTImageStorage, f"ct {k}")
+        ct = new_file(person, CTImageStorage, f"ct {k}")
         ct.update(common)
         ct.InstanceNumber = k + 1
         ct.ImagePositionPatient = [decimal_string(v) for v in position(k)]
@@ -112,58 +113,15 @@ def write_structures(
     dataset.ManufacturerModelName = hospital.planning_system[1]
     dataset.InstitutionName = hospital.institution
     dataset.OperatorsName = hospital.physicians[0]
-    _save(dataset, path)
-
-
-def write_plan(path: Path, hospital: Hospital, person: Person, target: str, isocentre: np.ndarray) -> None:
-    """Write the RTPLAN: a plan of five fixed fields to one target."""
-    dose, fractions = hospital.prescription
-    plan = _file(person, RTPlanStorage, "plan")
-    _patient_and_study(plan, hospital, person)
-    _equipment(plan, hospital, *hospital.planning_system, "1.0")
-    planned = person.scanned + datetime.timedelta(days=2)
-    plan.Modality = "RTPLAN"
-    plan.SeriesInstanceUID = person.uid("plan series")
-    plan.SeriesNumber = 4
-    plan.OperatorsName = hospital.physicians[0]
-    plan.FrameOfReferenceUID = person.uid("frame of reference")
-    plan.PositionReferenceIndicator = ""
-    plan.RTPlanLabel = "PROSTATE"
-    plan.RTPlanDate, plan.RTPlanTime = planned.strftime("%Y%m%d"), planned.strftime("%H%M%S")
-    plan.RTPlanGeometry = "PATIENT"
-    plan.PlanIntent = "CURATIVE"
-    plan.ReferencedStructureSetSequence = [_reference(RTStructureSetStorage, structure_set_uid(person))]
-    prescribed = Dataset()
-    prescribed.DoseReferenceNumber = 1
-    prescribed.DoseReferenceStructureType = "SITE"
-    prescribed.DoseReferenceDescription = target
-    prescribed.DoseReferenceType = "TARGET"
-    prescribed.TargetPrescriptionDose = dose
-    plan.DoseReferenceSequence = [prescribed]
-    gantry_angles = (0, 72, 144, 216, 288)
-    group = Dataset()
-    group.FractionGroupNumber = 1
-    group.NumberOfFractionsPlanned = fractions
-    group.NumberOfBeams = len(gantry_angles)
-    group.NumberOfBrachyApplicationSetups = 0
-    group.ReferencedBeamSequence = [_beam_reference(n, dose / fractions) for n in range(1, len(gantry_angles) + 1)]
-    plan.FractionGroupSequence = [group]
-    setup = Dataset()
-    setup.PatientSetupNumber = 1
-    setup.PatientPosition = hospital.scanner.patient_position
-    plan.PatientSetupSequence = [setup]
-    centre = np.array(isocentre) + person.offset
-    plan.BeamSequence = [_beam(n, angle, hospital, centre) for n, angle in enumerate(gantry_angles, 1)]
-    plan.ApprovalStatus = "UNAPPROVED"
-    _save(plan, path)
+    save(dataset, path)
 
 
 def write_dose(path: Path, hospital: Hospital, person: Person, gray: np.ndarray, axes: Axes, bits: int) -> None:
     """Write the RTDOSE of the plan. gray: Gy [z, y, x] on `axes` of the phantom's frame; bits: 16 or 32 a voxel."""
     array, position, orientation = _as_scanned(gray, axes, person, hospital.scanner.patient_position)
-    dose = _file(person, RTDoseStorage, "dose")
-    _patient_and_study(dose, hospital, person)
-    _equipment(dose, hospital, *hospital.planning_system, "1.0")
+    dose = new_file(person, RTDoseStorage, "dose")
+    add_patient_and_study(dose, hospital, person)
+    add_equipment(dose, hospital, *hospital.planning_system, "1.0")
     dose.Modality = "RTDOSE"
     dose.SeriesInstanceUID = person.uid("dose series")
     dose.SeriesNumber = 5
@@ -189,10 +147,10 @@ def write_dose(path: Path, hospital: Hospital, person: Person, gray: np.ndarray,
     scaling = f"{float(gray.max()) / (2**bits - 1):.8e}"
     dose.DoseGridScaling = scaling
     levels = np.clip(np.rint(array.astype(np.float64) / float(scaling)), 0, 2**bits - 1)
-    dose.ReferencedRTPlanSequence = [_reference(RTPlanStorage, person.uid("plan"))]
+    dose.ReferencedRTPlanSequence = [reference_to(RTPlanStorage, person.uid("plan"))]
     dose.PixelData = levels.astype(f"<u{bits // 8}").tobytes()
     dose["PixelData"].VR = "OW"
-    _save(dose, path)
+    save(dose, path)
 
 
 def structure_set_uid(person: Person) -> str:
@@ -228,7 +186,7 @@ def _describe_pixels(ct: Dataset, shape: tuple[int, int], signed: bool) -> None:
     ct.WindowCenter, ct.WindowWidth = 40, 400
 
 
-def _file(person: Person, sop_class: str, what: str) -> FileDataset:
+def new_file(person: Person, sop_class: str, what: str) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = person.uid(what)
@@ -239,23 +197,22 @@ def _file(person: Person, sop_class: str, what: str) -> FileDataset:
     return dataset
 
 
-def _patient_and_study(dataset: Dataset, hospital: Hospital, person: Person) -> None:
+def add_patient_and_study(dataset: Dataset, hospital: Hospital, person: Person) -> None:
     dataset.SpecificCharacterSet = hospital.character_set
     dataset.PatientName = person.name
     dataset.PatientID = person.patient_id
     dataset.PatientBirthDate = person.birth_date.strftime("%Y%m%d")
     dataset.PatientSex = "M"
     dataset.StudyInstanceUID = person.uid("study")
-    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = _date(person)
-    dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = _time(person)
-    dataset.InstanceCreationDate, dataset.InstanceCreationTime = _date(person), _time(person)
+    dataset.StudyDate = dataset.SeriesDate = dataset.InstanceCreationDate = person.scanned.strftime("%Y%m%d")
+    dataset.StudyTime = dataset.SeriesTime = dataset.InstanceCreationTime = person.scanned.strftime("%H%M%S")
     dataset.StudyID = person.patient_id[-4:]
     dataset.AccessionNumber = "A" + person.patient_id[-6:]
     dataset.StudyDescription = hospital.study
     dataset.ReferringPhysicianName = person.physician
 
 
-def _equipment(dataset: Dataset, hospital: Hospital, manufacturer: str, model: str, software: str) -> None:
+def add_equipment(dataset: Dataset, hospital: Hospital, manufacturer: str, model: str, software: str) -> None:
     dataset.Manufacturer = manufacturer
     dataset.ManufacturerModelName = model
     dataset.SoftwareVersions = software
@@ -264,76 +221,13 @@ def _equipment(dataset: Dataset, hospital: Hospital, manufacturer: str, model: s
     dataset.StationName = hospital.scanner.station
 
 
-def _beam(number: int, angle: float, hospital: Hospital, isocentre: np.ndarray) -> Dataset:
-    start = Dataset()
-    start.ControlPointIndex = 0
-    start.NominalBeamEnergy = 6
-    start.DoseRateSet = 600
-    start.BeamLimitingDevicePositionSequence = [_jaws("ASYMX", [-50, 50]), _jaws("ASYMY", [-55, 55])]
-    start.GantryAngle, start.GantryRotationDirection = angle, "NONE"
-    start.BeamLimitingDeviceAngle, start.BeamLimitingDeviceRotationDirection = 0, "NONE"
-    start.PatientSupportAngle, start.PatientSupportRotationDirection = 0, "NONE"
-    start.TableTopEccentricAngle, start.TableTopEccentricRotationDirection = 0, "NONE"
-    start.TableTopVerticalPosition = start.TableTopLongitudinalPosition = start.TableTopLateralPosition = ""
-    start.IsocenterPosition = [decimal_string(v) for v in isocentre]
-    start.CumulativeMetersetWeight = 0
-    end = Dataset()
-    end.ControlPointIndex = 1
-    end.CumulativeMetersetWeight = 1
-    beam = Dataset()
-    beam.BeamNumber = number
-    beam.BeamName = f"F{number}"
-    beam.TreatmentMachineName = hospital.machine
-    beam.PrimaryDosimeterUnit = "MU"
-    beam.SourceAxisDistance = 1000
-    beam.BeamLimitingDeviceSequence = [_device("ASYMX"), _device("ASYMY")]
-    beam.BeamType, beam.RadiationType = "STATIC", "PHOTON"
-    beam.TreatmentDeliveryType = "TREATMENT"
-    beam.NumberOfWedges = beam.NumberOfCompensators = beam.NumberOfBoli = beam.NumberOfBlocks = 0
-    beam.FinalCumulativeMetersetWeight = 1
-    beam.NumberOfControlPoints = 2
-    beam.ControlPointSequence = [start, end]
-    beam.ReferencedPatientSetupNumber = 1
-    return beam
-
-
-def _beam_reference(number: int, fraction_dose: float) -> Dataset:
-    item = Dataset()
-    item.BeamDose = decimal_string(fraction_dose / 5)
-    item.BeamMeterset = decimal_string(110 + 7 * number)
-    item.ReferencedBeamNumber = number
-    return item
-
-
-def _device(kind: str) -> Dataset:
-    item = Dataset()
-    item.RTBeamLimitingDeviceType = kind
-    item.NumberOfLeafJawPairs = 1
-    return item
-
-
-def _jaws(kind: str, positions: list[float]) -> Dataset:
-    item = Dataset()
-    item.RTBeamLimitingDeviceType = kind
-    item.LeafJawPositions = positions
-    return item
-
-
-def _reference(sop_class: str, uid: str) -> Dataset:
+def reference_to(sop_class: str, uid: str) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = sop_class
     item.ReferencedSOPInstanceUID = uid
     return item
 
 
-def _date(person: Person) -> str:
-    return person.scanned.strftime("%Y%m%d")
-
-
-def _time(person: Person) -> str:
-    return person.scanned.strftime("%H%M%S")
-
-
-def _save(dataset: Dataset, path: Path) -> None:
+def save(dataset: Dataset, path: Path) -> None:
     with replacing(path) as partial:
         dataset.save_as(partial, enforce_file_format=True)
