@@ -26,6 +26,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/phantom_dicom.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_dose.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_image.py": "test_phantom.py",
+    "FedRTDatasetLib/phantom_plan.py": "test_phantom.py",
     # Train
     "FedRTTrainLib/refusals.py": "test_model.py",
     "FedRTTrainLib/stopping.py": "test_local.py",
