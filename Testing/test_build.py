@@ -157,7 +157,7 @@ def test_name_nobody_knows_is_not_used_and_the_map_can_name_it(tmp_path):
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     columns = lines[0].split(",")
     row = dict(
-        zip(columns, lines[[i for i, line in enumerate(lines) if "Struktur 17" in line][0]].split(","), strict=True)
+        zip(columns, lines[next(i for i, line in enumerate(lines) if "Struktur 17" in line)].split(","), strict=True)
     )
     row |= {"tg263_name": "Rectum", "status": "approved"}
     lines = [line for line in lines if "Struktur 17" not in line] + [",".join(row[column] for column in columns)]
@@ -232,10 +232,22 @@ def test_splits_are_by_patient_and_stay(tmp_path):
     assert Counter(case.split for case in dataset.cases) == {"train": 6, "validation": 1, "test": 3}
     before = {case.id: case.split for case in dataset.cases}
     make_patient(
-        tmp_path / "in" / "p0b", "patient 0", rows=20, columns=24, slices=4, contoured=range(1, 3), rois={"Bladder": ((20, 15), (9, 8))}
+        tmp_path / "in" / "p0b",
+        "patient 0",
+        rows=20,
+        columns=24,
+        slices=4,
+        contoured=range(1, 3),
+        rois={"Bladder": ((20, 15), (9, 8))},
     )
     make_patient(
-        tmp_path / "in" / "q", "patient new", rows=20, columns=24, slices=4, contoured=range(1, 3), rois={"Bladder": ((20, 15), (9, 8))}
+        tmp_path / "in" / "q",
+        "patient new",
+        rows=20,
+        columns=24,
+        slices=4,
+        contoured=range(1, 3),
+        rois={"Bladder": ((20, 15), (9, 8))},
     )
     build(tmp_path / "in", tmp_path / "out", settings)
     after = {case.id: case for case in Dataset.open(tmp_path / "out").cases}

@@ -48,7 +48,7 @@ def test_the_extent_stays_the_same():
     coarse = harmonise(image, Processing(spacing_mm=(5, 5, 5), intensity="none"))
     for axis in range(3):
         assert coarse.GetSize()[axis] * 5 == pytest.approx(image.GetSize()[axis] * image.GetSpacing()[axis], abs=2.5)
-    middle = [image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in i.GetSize()]) for i in (image,)][0]
+    middle = next(image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in i.GetSize()]) for i in (image,))
     assert coarse.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in coarse.GetSize()]) == pytest.approx(
         middle
     )
