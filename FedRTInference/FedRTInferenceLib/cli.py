@@ -28,7 +28,7 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
     demo.add_argument("--out", type=Path, required=True, help="folder to write; started again, it goes on there")
     demo.add_argument("--patients", type=int, default=16, help="patients a hospital (default %(default)s)")
     demo.add_argument("--rounds", type=int, default=12, help="federation rounds (default %(default)s)")
-    demo.add_argument("--steps", type=int, default=40, help="training steps a round (default %(default)s)")
+    demo.add_argument("--steps", type=int, default=50, help="training steps a round (default %(default)s)")
     demo.add_argument("--seed", type=int, default=1)
     demo.set_defaults(run=run_demo)
 

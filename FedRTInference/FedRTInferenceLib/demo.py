@@ -16,7 +16,7 @@ class DemoSettings:
     patients: int = 16
     seed: int = 1
     rounds: int = 12
-    steps_per_round: int = 40
+    steps_per_round: int = 50
     spacing_mm: float = 6.0
 
 
