@@ -69,6 +69,17 @@ def test_datasets_with_different_organs_train_one_model(tmp_path):
     assert set(train_steps(state, 6).dice) == {"Bladder", "Prostate", "Rectum"}
 
 
+def test_a_structure_only_unseen_cases_are_contoured_for_is_not_part_of_the_model(tmp_path):
+    first = write_tiny_dataset(tmp_path / "a", organs=("Bladder", "Prostate"), cases={"train": 2, "validation": 1})
+    names = {case.id: ("Prostate",) for case in first.split("train")}
+    second = write_tiny_dataset(
+        tmp_path / "b", organs=("Bladder", "Prostate"), cases={"train": 2, "validation": 1}, unlabelled=names
+    )
+    assert second.labelled_cases("train") == {"Bladder": 2, "Prostate": 0}
+    assert small_state([second], tmp_path).names == ("Bladder",)
+    assert small_state([first, second], tmp_path).names == ("Bladder", "Prostate")
+
+
 def test_bf16_gives_finite_weights(dataset, tmp_path):
     state = small_state([dataset], tmp_path, precision="bf16")
     assert math.isfinite(train_steps(state, 2).loss)

@@ -22,7 +22,7 @@ from .model import (
 )
 from .settings import TrainSettings
 from .stopping import stop_on_signals
-from .training import TrainState, load_checkpoint, new_state, save_checkpoint, train_steps
+from .training import TrainState, load_checkpoint, new_state, save_checkpoint, train_steps, union_of_structures
 
 TRAIN_SAMPLE = 2
 """Training cases that are measured as a whole beside the validation cases."""
@@ -47,7 +47,7 @@ def train_locally(
     refuse_other_content(out)
     work = out.with_name(out.name + ".work")
     state = new_state(settings, datasets, structures, cache_dir or work / "cache", report)
-    _warn_about_structures(state, report)
+    _warn_about_structures(state, datasets, report)
     resumed = load_checkpoint(state, work / "checkpoint")
     if resumed and state.step >= settings.steps and (out / "model.json").is_file():
         report.info(f"{out} is already trained")
@@ -107,10 +107,13 @@ def _card(state: TrainState, curves: Curves) -> ModelCard:
     )
 
 
-def _warn_about_structures(state: TrainState, report: Reporter) -> None:
+def _warn_about_structures(state: TrainState, datasets: list[Dataset], report: Reporter) -> None:
     for name, count in state.labelled_cases().items():
         if not count:
             report.warning(f"no training case is contoured for {name}; the model will not know it")
+    for structure in union_of_structures(datasets):
+        if structure.name not in state.names:
+            report.warning(f"{structure.name} is not part of the model: no training case is contoured for it")
 
 
 def _line(row: dict, steps: int) -> str:

@@ -23,7 +23,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .losses import masked_loss
 from .network import SegmentationNetwork, build_network
 from .precision import autocast, choose_device, choose_precision
-from .sampling import draw_batch
+from .sampling import check_size, draw_batch
 from .schedule import one_cycle
 from .settings import TrainSettings
 
@@ -82,7 +82,7 @@ def new_state(
 ) -> TrainState:
     """A training at step 0 on the train split of `datasets`.
 
-    `structures` are the output channels; by default all structures of the datasets, sorted by name. The first call
+    `structures` are the output channels; by default all that a training case is contoured for, sorted by name. The first call
     writes the memory-mapped cache of the cases into `cache_dir`. Raises FedRTError if the datasets were not processed
     alike, or none of their training cases is contoured for any of the structures.
     """
@@ -91,7 +91,7 @@ def new_state(
     if settings.threads:
         torch.set_num_threads(settings.threads)
     processing = common_processing(datasets)
-    structures = tuple(structures) if structures else union_of_structures(datasets)
+    structures = tuple(structures) if structures else taught_structures(datasets)
     names = {structure.name for structure in structures}
     train, validation = (
         cached_cases(_labelled(datasets, split, names), cache_dir, report) for split in ("train", "validation")
@@ -101,6 +101,7 @@ def new_state(
             f"{', '.join(str(dataset.path) for dataset in datasets)}: no training case is contoured for any of "
             f"{', '.join(sorted(names))}; check the structure names and the split of the dataset"
         )
+    check_size(settings, train)
     device = choose_device(settings)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -193,6 +194,16 @@ def common_processing(datasets: list[Dataset]) -> Processing:
                 "build both with the same processing settings"
             )
     return first.processing
+
+
+def taught_structures(datasets: list[Dataset]) -> tuple[Structure, ...]:
+    """The structures that at least one training case is contoured for (all, if there is none: `new_state` then refuses).
+
+    An output that was never taught would draw noise under an organ's name.
+    """
+    taught = {name for dataset in datasets for name, count in dataset.labelled_cases("train").items() if count}
+    every = union_of_structures(datasets)
+    return tuple(structure for structure in every if structure.name in taught) or every
 
 
 def union_of_structures(datasets: list[Dataset]) -> tuple[Structure, ...]:
