@@ -11,6 +11,7 @@ def small_settings(**changes):
         "precision": "fp32",
         "device": "cpu",
         "threads": 1,
+        "patch_size": "whole",
         "network": UNet(channels=(8, 16), strides=(2,), num_res_units=1, features=8, dropout=0.1),
     }
     return TrainSettings(**{**values, **changes})

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from FedRTDatasetLib.reporting import Reporter
+from FedRTDatasetLib.structures import Structure
 from FedRTTrainLib.local import train_locally
 from FedRTTrainLib.model import load_card, load_model
 from small_training import small_settings
@@ -21,6 +22,7 @@ steps = 24
 validation_every = 8
 precision = "fp32"
 threads = 1
+patch_size = "whole"
 [network]
 name = "UNet"
 channels = [8, 16]
@@ -149,7 +151,7 @@ def test_mistakes_are_told_in_one_line(folder, arguments, words):
     assert words in done.stderr
 
 
-def test_a_structure_without_cases_is_warned_about_and_a_dataset_without_splits_trains(tmp_path):
+def test_a_structure_without_cases_is_left_out_and_a_dataset_without_splits_trains(tmp_path):
     warnings = []
 
     class Listener(Reporter):
@@ -161,6 +163,22 @@ def test_a_structure_without_cases_is_warned_about_and_a_dataset_without_splits_
     )
     card = train_locally([dataset], small_settings(steps=3), tmp_path / "model", report=Listener())
     assert set(card.metrics) == {"train"}
-    assert card.metrics["train"].structures["Prostate"].dice is None
-    assert any("contoured for Prostate" in text for text in warnings)
+    assert card.names == ("Bladder",)
+    assert any("Prostate is not part of the model" in text for text in warnings)
     assert any("test split" in text for text in warnings)
+
+
+def test_asked_for_all_the_same_a_structure_without_cases_is_kept_and_warned_about(tmp_path):
+    warnings = []
+
+    class Listener(Reporter):
+        def warning(self, text):
+            warnings.append(text)
+
+    dataset = write_tiny_dataset(tmp_path / "d", cases={"train": 2})
+    wanted = (Structure(name="Bladder"), Structure(name="Heart"))
+    card = train_locally([dataset], small_settings(steps=3), tmp_path / "model", wanted, report=Listener())
+    assert card.names == ("Bladder", "Heart")
+    assert card.metrics["train"].structures["Heart"].dice is None
+    assert any("contoured for Heart" in text for text in warnings)
+    assert not any("Prostate" in text for text in warnings)  # left out on purpose

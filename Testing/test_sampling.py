@@ -3,9 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from FedRTDatasetLib.errors import FedRTError
+from FedRTTrainLib import sampling
 from FedRTTrainLib.augmentation import Placement
 from FedRTTrainLib.cache import cached_cases
-from FedRTTrainLib.sampling import cut, draw_batch, patch_size
+from FedRTTrainLib.sampling import check_size, cut, draw_batch, patch_size
 from FedRTTrainLib.settings import Augmentation, TrainSettings
 from tiny_dataset import ORGANS, write_tiny_dataset
 
@@ -27,7 +29,7 @@ def same(first, second):
 
 
 def test_without_augmentation_a_whole_image_comes_out_as_it_is(cases):
-    settings = TrainSettings(augmentation=STILL)
+    settings = TrainSettings(augmentation=STILL, patch_size="whole", batch_size=1)
     names = ("Bladder", "Rectum", "Heart")
     seen = set()
     for step in range(4):
@@ -44,7 +46,7 @@ def test_without_augmentation_a_whole_image_comes_out_as_it_is(cases):
 
 
 def test_beyond_the_image_its_edge_is_repeated(cases):
-    batch = draw_batch(cases, ("Bladder",), TrainSettings(augmentation=STILL), 0, CPU)
+    batch = draw_batch(cases, ("Bladder",), TrainSettings(augmentation=STILL, patch_size="whole", batch_size=1), 0, CPU)
     image = batch.image[0, 0]
     assert torch.equal(image[0], image[3])
     assert torch.equal(image[-1], image[-4])
@@ -63,13 +65,13 @@ def test_a_step_always_gets_the_same_batch_and_another_step_or_seed_another(case
 def test_patches_are_exact_copies_and_centred_on_structures_as_often_as_asked(cases):
     names = ("Prostate",)
     for fraction, expected in [(1.0, True), (0.0, False)]:
-        settings = TrainSettings(augmentation=STILL, patch_size=(8, 8, 8), foreground_fraction=fraction)
+        settings = TrainSettings(augmentation=STILL, patch_size=(8, 8, 16), batch_size=1, foreground_fraction=fraction)
         hits = []
         for step in range(24):
             batch = draw_batch(cases, names, settings, step, CPU)
-            hits.append(bool(batch.target[0, 0, 3:5, 3:5, 3:5].any()))
+            hits.append(bool(batch.target[0, 0, 3:5, 3:5, 7:9].any()))
             windows = [
-                np.lib.stride_tricks.sliding_window_view(case.float_image(), (8, 8, 8))[..., 0, 0, 0] for case in cases
+                np.lib.stride_tricks.sliding_window_view(case.float_image(), (8, 8, 16))[..., 0, 0, 0] for case in cases
             ]
             corner = float(batch.image[0, 0, 0, 0, 0])
             assert min(np.abs(window - corner).min() for window in windows) < 1e-5
@@ -102,5 +104,13 @@ def test_image_and_structures_move_together(cases):
 
 
 def test_whole_takes_the_smallest_size_that_holds_all_images_and_suits_the_network():
-    assert patch_size(TrainSettings(), [(40, 48, 64), (41, 40, 60)]) == (48, 48, 64)
+    assert patch_size(TrainSettings(patch_size="whole"), [(40, 48, 64), (41, 40, 60)]) == (48, 48, 64)
     assert patch_size(TrainSettings(patch_size=(16, 24, 32)), [(40, 48, 64)]) == (16, 24, 32)
+
+
+def test_whole_images_too_large_for_memory_are_refused_before_training(cases, monkeypatch):
+    check_size(TrainSettings(patch_size="whole"), cases)
+    monkeypatch.setattr(sampling, "WHOLE_VOXELS", 10_000)
+    with pytest.raises(FedRTError, match=r"set a smaller patch_size"):
+        check_size(TrainSettings(patch_size="whole"), cases)
+    check_size(TrainSettings(patch_size=(32, 64, 64)), cases)

@@ -76,7 +76,5 @@ def test_broken_toml_is_refused(tmp_path):
 
 
 def test_settings_survive_json():
-    settings = parse_settings(
-        {"network": {"name": "UNet", "strides": [[1, 2, 2], 2]}, "patch_size": [16, 32, 32]}, "x"
-    )
+    settings = parse_settings({"network": {"name": "UNet", "strides": [[1, 2, 2], 2]}, "patch_size": [16, 32, 32]}, "x")
     assert parse_settings(settings.model_dump(mode="json"), "x") == settings

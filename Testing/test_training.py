@@ -25,7 +25,7 @@ def test_training_learns(dataset, tmp_path):
     train_steps(state, 60)
     last = train_steps(state, 10)
     assert last.loss < 0.5 * first.loss
-    assert last.dice["Bladder"] > 0.7
+    assert last.dice["Bladder"] > 0.6 > first.dice["Bladder"]
     assert state.step == 80
 
 

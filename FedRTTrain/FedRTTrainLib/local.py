@@ -111,8 +111,9 @@ def _warn_about_structures(state: TrainState, datasets: list[Dataset], report: R
     for name, count in state.labelled_cases().items():
         if not count:
             report.warning(f"no training case is contoured for {name}; the model will not know it")
+    taught = {name for dataset in datasets for case in dataset.split("train") for name in case.labelled}
     for structure in union_of_structures(datasets):
-        if structure.name not in state.names:
+        if structure.name not in taught and structure.name not in state.names:
             report.warning(f"{structure.name} is not part of the model: no training case is contoured for it")
 
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from FedRTDatasetLib.errors import FedRTError
 
 from .augmentation import Placement, random_intensity, random_matrix, random_shift
 from .cache import CachedCase
 from .settings import TrainSettings
+
+WHOLE_VOXELS = 16_000_000
+"""Largest batch of whole images; more would need more memory than most machines have."""
 
 ORDER, PATCH = 0, 1
 """Separate streams of random numbers drawn from one seed."""
@@ -49,6 +53,16 @@ def patch_size(settings: TrainSettings, shapes: list[tuple[int, int, int]]) -> t
         return settings.patch_size
     divisor = settings.network.divisor()
     return tuple(-(-max(shape[axis] for shape in shapes) // divisor[axis]) * divisor[axis] for axis in range(3))
+
+
+def check_size(settings: TrainSettings, cases: tuple[CachedCase, ...]) -> None:
+    """Raise FedRTError if a batch would be larger than memory allows, before the memory is asked for."""
+    size = patch_size(settings, [case.image.shape for case in cases])
+    if math.prod(size) * settings.batch_size > WHOLE_VOXELS and settings.patch_size == "whole":
+        raise FedRTError(
+            f'patch_size = "whole" with batch_size = {settings.batch_size} means {list(size)} voxels an image; '
+            "set a smaller patch_size such as [32, 64, 64], or a coarser spacing in the dataset"
+        )
 
 
 def _patch(case, names, settings, size, generator, device):

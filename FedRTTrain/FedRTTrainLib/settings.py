@@ -91,7 +91,7 @@ Network = Annotated[UNet | SegResNet, Field(discriminator="name")]
 class Augmentation(Frozen):
     """Strengths of the random changes; 0 switches one off. `probability` is each change's own chance in a patch."""
 
-    probability: Fraction = 0.5
+    probability: Fraction = 0.7
     flip: tuple[bool, bool, bool] = (False, False, False)
     """Mirroring allowed along (z, y, x). Off: a mirrored patient has the left organ's name on the right one."""
     rotate_degrees: tuple[float, float, float] = (3.0, 3.0, 8.0)
@@ -136,9 +136,9 @@ class TrainSettings(Frozen):
     """Validate and write a checkpoint after this many steps."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 2
     """On a processor a batch of 1 is slow: torch takes its fast convolutions from 2 on."""
-    patch_size: Literal["whole"] | tuple[Size, Size, Size] = "whole"
+    patch_size: Literal["whole"] | tuple[Size, Size, Size] = (32, 64, 64)
     """(z, y, x) voxels, or "whole" for the whole image."""
-    foreground_fraction: Fraction = 0.67
+    foreground_fraction: Fraction = 0.8
     """Share of the patches that are centred on a structure (drawn evenly over the structures)."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     precision: Literal["auto", "bf16", "fp32"] = "auto"
