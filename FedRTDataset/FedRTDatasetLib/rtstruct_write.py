@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 from . import __version__
 from .atomic import replacing
 
+CONTOUR_DATA = 0x30060050
 DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 
 
@@ -152,7 +154,9 @@ def _contour(number: int, points: np.ndarray, slices: "_SliceFinder") -> Dataset
     item.ContourGeometricType = "CLOSED_PLANAR"
     item.NumberOfContourPoints = len(points)
     item.ContourNumber = number
-    item.ContourData = [decimal_string(value) for value in np.asarray(points, dtype=np.float64).ravel()]
+    texts = [decimal_string(value) for value in np.asarray(points, dtype=np.float64).ravel()]
+    # Already text as the standard wants it; pydicom would turn each into a number object and back.
+    item[CONTOUR_DATA] = DataElement(CONTOUR_DATA, "DS", texts, already_converted=True)
     return item
 
 
