@@ -53,8 +53,8 @@ def test_head_rows_have_one_row_a_structure(state):
         (lambda w: w.pop("head.bias"), "missing"),
         (lambda w: w.update(extra=np.zeros(1, np.float32)), "unknown"),
         (lambda w: w.update({"head.bias": np.zeros(3, np.float32)}), r"head\.bias is float32 \(3,\)"),
-        (lambda w: w.update({"head.bias": np.zeros(2, np.float64)}), r"head\.bias is float64"),
-        (lambda w: w.update({"head.bias": np.full(2, np.nan, np.float32)}), "not numbers"),
+        (lambda w: w.update({"head.bias": np.zeros((2, 8))}), r"head\.bias is float64"),
+        (lambda w: w.update({"head.bias": np.full((2, 8), np.nan, np.float32)}), "not numbers"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused_and_nothing_changes(state, spoil, words):
