@@ -29,7 +29,7 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
     demo.add_argument("--patients", type=int, default=16, help="patients a hospital (default %(default)s)")
     demo.add_argument("--rounds", type=int, default=12, help="federation rounds (default %(default)s)")
     demo.add_argument("--steps", type=int, default=50, help="training steps a round (default %(default)s)")
-    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--seed", type=int, default=7, help="of the generated patients (default %(default)s)")
     demo.set_defaults(run=run_demo)
 
 

@@ -115,7 +115,7 @@ class Comparison:
         """The recipe with the comparison's number of steps, one thread a training."""
         from FedRTTrainLib.settings import read_settings
 
-        changes = {"steps": self.settings.steps, "validation_every": 4 * self.settings.steps_per_round, "threads": 1}
+        changes = {"steps": self.settings.steps, "validation_every": 2 * self.settings.steps_per_round, "threads": 1}
         settings = read_settings(self.settings.recipe).model_copy(update=changes)
         return tomli_w.dumps(settings.model_dump(mode="json"))
 

@@ -84,7 +84,7 @@ class Curve:
 
 def chart_svg(curves: list[Curve], title: str, x_label: str, y_range: tuple[float, float] | None = None) -> str:
     """A line chart with axes, grid lines and a legend."""
-    width, height, left, bottom, top = 420, 250, 44, 34, 24
+    width, height, left, bottom, top, legend = 520, 250, 44, 34, 24, 140
     curves = [curve for curve in curves if curve.points]
     if not curves:
         return ""
@@ -95,26 +95,30 @@ def chart_svg(curves: list[Curve], title: str, x_label: str, y_range: tuple[floa
 
     def place(x: float, y: float) -> str:
         share = (min(max(y, y_low), y_high) - y_low) / (y_high - y_low)
-        return f"{left + x / x_end * (width - left - 10):.1f} {height - bottom - share * (height - bottom - top):.1f}"
+        return (
+            f"{left + x / x_end * (width - left - legend):.1f} {height - bottom - share * (height - bottom - top):.1f}"
+        )
 
     parts = [f'<text x="{left}" y="14" font-weight="600">{escape(title)}</text>']
     for n in range(6):
         value = y_low + (y_high - y_low) * n / 5
         y = place(0, value).split()[1]
-        parts.append(f'<line x1="{left}" x2="{width - 10}" y1="{y}" y2="{y}" class="grid"/>')
+        parts.append(f'<line x1="{left}" x2="{width - legend}" y1="{y}" y2="{y}" class="grid"/>')
         parts.append(f'<text x="{left - 6}" y="{y}" text-anchor="end" dominant-baseline="middle">{value:.2g}</text>')
     ticks = min(4, round(x_end))
     for n in range(ticks + 1):
         value = x_end * n / ticks
         x = place(value, y_low).split()[0]
         parts.append(f'<text x="{x}" y="{height - bottom + 14}" text-anchor="middle">{value:.0f}</text>')
-    parts.append(f'<text x="{(left + width) / 2}" y="{height - 4}" text-anchor="middle">{escape(x_label)}</text>')
+    parts.append(
+        f'<text x="{(left + width - legend) / 2}" y="{height - 4}" text-anchor="middle">{escape(x_label)}</text>'
+    )
     for n, curve in enumerate(curves):
         line = "M" + "L".join(place(x, y) for x, y in curve.points)
         parts.append(f'<path d="{line}" fill="none" stroke="{curve.color}" stroke-width="1.8"/>')
         for x, y in (place(*point).split() for point in curve.points):
             parts.append(f'<circle cx="{x}" cy="{y}" r="2.2" fill="{curve.color}"/>')
-        x, y = width - 130, height - bottom - 12 - 15 * (len(curves) - 1 - n)
+        x, y = width - legend + 14, top + 8 + 16 * n
         parts.append(f'<line x1="{x}" x2="{x + 16}" y1="{y}" y2="{y}" stroke="{curve.color}" stroke-width="3"/>')
         parts.append(f'<text x="{x + 21}" y="{y}" dominant-baseline="middle">{escape(curve.label)}</text>')
     return f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" class="chart">{"".join(parts)}</svg>'
