@@ -18,6 +18,7 @@ from tiny_dataset import write_tiny_dataset
 TRAIN = """
 threads = 1
 precision = "fp32"
+patch_size = "whole"
 [network]
 name = "UNet"
 channels = [8, 16]

@@ -10,6 +10,7 @@ runs through the product's own commands; it can be interrupted and started again
 import argparse
 import os
 import platform
+import signal
 from pathlib import Path
 
 from FedRTDatasetLib.reporting import reporter_for
@@ -41,6 +42,7 @@ def main() -> None:
     if not hospitals:
         raise SystemExit(f"{args.data} holds no hospital_* folders; name the unpacked data with --data")
     report = reporter_for("bar")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it stops what it started
     summary = Comparison(args.out, hospitals, SETTINGS, report).run()
     report.close()
     print(table(summary))
