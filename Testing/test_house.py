@@ -29,6 +29,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/phantom_plan.py": "test_phantom.py",
     # Train
     "FedRTTrainLib/refusals.py": "test_model.py",
+    "FedRTTrainLib/state.py": "test_training.py",
     "FedRTTrainLib/stopping.py": "test_local.py",
     # Federation: parts of processes, seen from outside in a real federation
     "FedRTFederationLib/connection_check.py": "test_federation_end_to_end.py",
@@ -46,6 +47,7 @@ TESTED_THROUGH = {
     # Inference
     "FedRTInferenceLib/comparison.py": "test_demo.py",
     "FedRTInferenceLib/comparison_federation.py": "test_demo.py",
+    "FedRTInferenceLib/comparison_folder.py": "test_demo.py",
     "FedRTInferenceLib/comparison_report.py": "test_demo.py",
     "FedRTInferenceLib/pictures.py": "test_demo.py",
     "FedRTInferenceLib/results.py": "test_batch.py",

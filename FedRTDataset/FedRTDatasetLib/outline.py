@@ -51,7 +51,9 @@ def _off_centres(vertices: np.ndarray) -> np.ndarray:
     """Vertices lie on grid lines between two centres; those closer than CLEARANCE to one move along their line."""
     nearest = np.rint(vertices)
     beside = vertices - nearest
-    on_line = np.abs(beside) < 1e-8  # an integer but for the last bit of its interpolation; real distances are over 1e-7
+    on_line = (
+        np.abs(beside) < 1e-8
+    )  # an integer but for the last bit of its interpolation; real distances are over 1e-7
     too_close = ~on_line & (np.abs(beside) < CLEARANCE)
     return np.where(too_close, nearest + np.copysign(CLEARANCE, beside), vertices)
 

@@ -43,7 +43,9 @@ def read_rtstruct(path: Path | str) -> list[Roi]:
     try:
         return rois_of(dataset)
     except (AttributeError, TypeError, ValueError) as error:  # an item without its ROI number, or a number that is none
-        raise FedRTError(f"{Path(path).name} has damaged ROI items ({type(error).__name__}); export it again.") from error
+        raise FedRTError(
+            f"{Path(path).name} has damaged ROI items ({type(error).__name__}); export it again."
+        ) from error
 
 
 def rois_of(dataset: Dataset) -> list[Roi]:

@@ -5,20 +5,20 @@ import shutil
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from FedRTDatasetLib.atomic import write_json
+from FedRTDatasetLib.reporting import Reporter
 
 from .commands import Command, Running, run_all
-
-if TYPE_CHECKING:
-    from .comparison import Comparison
+from .comparison_folder import ComparisonFolder
 
 
-def federate(comparison: "Comparison") -> None:
+def federate(comparison: ComparisonFolder, report: Reporter) -> None:
     """Create the federation once, hand out kits, start everybody, train, and stop everybody."""
     folder = comparison.out / "federation"
     sites = {hospital: site_name(hospital) for hospital in comparison.hospitals}
     if not (comparison.out / "steps" / "federation-created.json").exists():
-        _create(comparison, sites)
+        _create(comparison, sites, report)
     settings = comparison.settings
     start = ["federation", "start", folder, "--rounds", settings.rounds, "--steps", settings.steps_per_round]
     start += ["--out", comparison.model("federated")]
@@ -26,13 +26,13 @@ def federate(comparison: "Comparison") -> None:
     background: list[Running] = []
     try:
         serve = ["federation", "serve", folder]
-        background.append(Running(Command("coordinator", "FedRTFederationLib", serve), comparison.report))
+        background.append(Running(Command("coordinator", "FedRTFederationLib", serve), report))
         for hospital, site in sites.items():
             home = comparison.out / "hospitals" / hospital
             join = ["federation", "join", home / "kit.zip", "--dataset", comparison.dataset(hospital)]
             join += ["--work", home / "federation"]
-            background.append(Running(Command(f"site {site}", "FedRTFederationLib", join), comparison.report))
-        run = Running(Command("federation", "FedRTFederationLib", start), comparison.report)
+            background.append(Running(Command(f"site {site}", "FedRTFederationLib", join), report))
+        run = Running(Command("federation", "FedRTFederationLib", start), report)
         background.append(run)
         while run.job.running:
             for one in background:
@@ -46,19 +46,17 @@ def federate(comparison: "Comparison") -> None:
             one.close()
 
 
-def _create(comparison: "Comparison", sites: dict[str, str]) -> None:
-    from FedRTDatasetLib.atomic import write_json
-
+def _create(comparison: ComparisonFolder, sites: dict[str, str], report: Reporter) -> None:
     folder = comparison.out / "federation"
     shutil.rmtree(folder, ignore_errors=True)
     init = ["federation", "init", folder, "--name", "comparison", "--address", f"127.0.0.1:{_free_port()}"]
     init += ["--config", comparison.out / "train.toml", "--structures", ",".join(comparison.settings.structures)]
-    run_all([Command("federation", "FedRTFederationLib", init)], 1, comparison.report)
+    run_all([Command("federation", "FedRTFederationLib", init)], 1, report)
     for hospital, site in sites.items():
         kit = comparison.out / "hospitals" / hospital / "kit.zip"
         kit.unlink(missing_ok=True)
         make = ["federation", "kit", folder, site, "--out", kit]
-        run_all([Command(f"kit {site}", "FedRTFederationLib", make)], 1, comparison.report)
+        run_all([Command(f"kit {site}", "FedRTFederationLib", make)], 1, report)
     write_json(comparison.out / "steps" / "federation-created.json", {})
 
 

@@ -3,7 +3,6 @@
 import csv
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from FedRTDatasetLib.atomic import write_text
@@ -13,10 +12,8 @@ from FedRTDatasetLib.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.series import load_series
 
 from .comparison_federation import round_losses
+from .comparison_folder import ComparisonFolder
 from .pictures import Curve, Outlines, chart_svg, slice_svg
-
-if TYPE_CHECKING:
-    from .comparison import Comparison
 
 PALETTE = ["#c2410c", "#1d6fb8", "#4d7c0f", "#7c3aed", "#0f766e", "#be185d"]
 OUTLINE_COLORS = ["#ffd43b", "#4dabf7", "#69db7c", "#ff6b6b", "#e599f7", "#ffa94d", "#66d9e8", "#c0eb75"]
@@ -35,7 +32,7 @@ svg.chart .grid { stroke: var(--line); stroke-width: .6; }
 """
 
 
-def write_report(comparison: "Comparison", summary: dict) -> None:
+def write_report(comparison: ComparisonFolder, summary: dict) -> None:
     """Write `report.html` into the comparison's folder."""
     out, hospitals, settings = comparison.out, comparison.hospitals, comparison.settings
     rows = [
@@ -145,9 +142,9 @@ def _legend(structures: tuple[str, ...]) -> str:
     return f"Solid: the model. Dashed: the hospital's own contours (a hospital does not contour every organ).<br>{keys}"
 
 
-def _patient(comparison: "Comparison", hospital: str, case: str, folder: Path) -> str:
+def _patient(comparison: ComparisonFolder, hospital: str, case: str, folder: Path) -> str:
     """A row of slices of one patient with the hospital's and the model's contours."""
-    results = comparison.out / "contours" / hospital / case
+    results = comparison.contours(hospital) / case
     index = index_folders([folder])
     uid, series_uid = next(iter(index.links.items()))
     loaded = load_series(index.series[series_uid])

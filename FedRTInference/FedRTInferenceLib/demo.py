@@ -6,7 +6,8 @@ from pathlib import Path
 from FedRTDatasetLib.reporting import Reporter
 
 from .commands import Command, run_all
-from .comparison import Comparison, ComparisonSettings, claim_folder
+from .comparison import Comparison
+from .comparison_folder import ComparisonSettings, claim_folder
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,18 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from FedRTDatasetLib.errors import FedRTError
 
 from .settings import TrainSettings, parse
-
-if TYPE_CHECKING:
-    from .training import TrainState
+from .state import TrainState
 
 VERSION = 1
 PREFIX = "step-"
 
 
-def save_checkpoint(state: "TrainState", folder: Path | str) -> Path:
+def save_checkpoint(state: TrainState, folder: Path | str) -> Path:
     """Write a checkpoint of `state` into `folder` and remove the older ones; returns the new one's path."""
     from safetensors.torch import save_file
 
@@ -63,7 +60,7 @@ def save_checkpoint(state: "TrainState", folder: Path | str) -> Path:
     return target
 
 
-def load_checkpoint(state: "TrainState", folder: Path | str) -> bool:
+def load_checkpoint(state: TrainState, folder: Path | str) -> bool:
     """Bring `state`, fresh from `new_state`, to the newest checkpoint in `folder`; False if there is none.
 
     Raises FedRTError if the checkpoint is of another training (other settings, structures or version) or damaged.
@@ -90,7 +87,7 @@ def load_checkpoint(state: "TrainState", folder: Path | str) -> bool:
     return True
 
 
-def _tensors(state: "TrainState") -> dict[str, torch.Tensor]:
+def _tensors(state: TrainState) -> dict[str, torch.Tensor]:
     tensors = {f"network/{name}": tensor for name, tensor in state.network.state_dict().items()}
     for name, parameter in state.network.named_parameters():
         for moment, tensor in state.optimizer.state.get(parameter, {}).items():
@@ -98,7 +95,7 @@ def _tensors(state: "TrainState") -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _load_optimizer(state: "TrainState", tensors: dict[str, torch.Tensor]) -> None:
+def _load_optimizer(state: TrainState, tensors: dict[str, torch.Tensor]) -> None:
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for index, (name, _) in enumerate(state.network.named_parameters()):
         found = _with_prefix(tensors, f"optimizer/{name}/")

@@ -21,8 +21,9 @@ from .model import (
     software_versions,
 )
 from .settings import TrainSettings
+from .state import TrainState
 from .stopping import stop_on_signals
-from .training import TrainState, load_checkpoint, new_state, save_checkpoint, train_steps, union_of_structures
+from .training import load_checkpoint, new_state, save_checkpoint, train_steps, union_of_structures
 
 TRAIN_SAMPLE = 2
 """Training cases that are measured as a whole beside the validation cases."""

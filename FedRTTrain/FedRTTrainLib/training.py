@@ -18,45 +18,17 @@ from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.reporting import Reporter
 from FedRTDatasetLib.structures import Structure
 
-from .cache import CachedCase, cached_cases
+from .cache import cached_cases
 from .checkpoint import load_checkpoint, save_checkpoint
 from .losses import masked_loss
-from .network import SegmentationNetwork, build_network
+from .network import build_network
 from .precision import autocast, choose_device, choose_precision
 from .sampling import check_size, draw_batch
 from .schedule import one_cycle
 from .settings import TrainSettings
+from .state import TrainState
 
 __all__ = ["StepSummary", "TrainState", "load_checkpoint", "new_state", "save_checkpoint", "train_steps"]
-
-
-@dataclass
-class TrainState:
-    """A training at some step. `train_steps` and `load_checkpoint` change it in place."""
-
-    settings: TrainSettings
-    structures: tuple[Structure, ...]
-    """The output channels, in order."""
-    processing: Processing
-    cases: tuple[CachedCase, ...]
-    """Training cases that have at least one of the structures labelled."""
-    validation: tuple[CachedCase, ...]
-    network: SegmentationNetwork
-    optimizer: torch.optim.Optimizer
-    device: torch.device
-    precision: str
-    """ "bf16" or "fp32"."""
-    step: int = 0
-    """Steps done so far."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """TG-263 names of the structures, in the order of the channels."""
-        return tuple(structure.name for structure in self.structures)
-
-    def labelled_cases(self) -> dict[str, int]:
-        """How many training cases are contoured for each structure."""
-        return {name: sum(name in case.structures for case in self.cases) for name in self.names}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import torch
 from FedRTDatasetLib.errors import FedRTError
 
 from .network import head_rows
-from .training import TrainState
+from .state import TrainState
 
 __all__ = ["get_weights", "head_rows", "set_weights"]
 

@@ -14,7 +14,8 @@ import signal
 from pathlib import Path
 
 from FedRTDatasetLib.reporting import reporter_for
-from FedRTInferenceLib.comparison import Comparison, ComparisonSettings
+from FedRTInferenceLib.comparison import Comparison
+from FedRTInferenceLib.comparison_folder import ComparisonSettings
 
 SETTINGS = ComparisonSettings(
     title="Soft-tissue sarcoma on MR: three hospitals, one model",
