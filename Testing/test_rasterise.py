@@ -81,7 +81,7 @@ def test_keyhole_channel_leaves_no_trace():
 def test_contour_outside_the_image_and_beyond_the_slices(tmp_path):
     series, image = loaded(tmp_path, orientation=AXIAL)
     beside = series.plane(2, ellipse((500, 500), (10, 10)))
-    above = [*series.plane(7, ellipse((40, 30), (10, 10))), 0, 0, 30]
+    above = series.plane(7, ellipse((40, 30), (10, 10))) + np.array([0, 0, 30])
     mask, beyond = rasterise([beside, above], image.stack)
     assert beyond == 1
     assert not mask.any()
@@ -89,5 +89,5 @@ def test_contour_outside_the_image_and_beyond_the_slices(tmp_path):
 
 def test_contour_slightly_off_its_plane_belongs_to_the_nearest_slice(tmp_path):
     series, image = loaded(tmp_path)
-    mask, _ = rasterise([[*series.plane(3, ellipse((40, 30), (10, 10))), 0, 0, 1.2]], image.stack)
+    mask, _ = rasterise([series.plane(3, ellipse((40, 30), (10, 10))) + np.array([0, 0, 1.2])], image.stack)
     assert np.flatnonzero(mask.any(axis=(1, 2))).tolist() == [3]
