@@ -132,7 +132,8 @@ def standardise(image):
     values = sitk.GetArrayViewFromImage(image)
     if values.min() == values.max():
         return image * 0.0
-    foreground = sitk.GetArrayViewFromImage(sitk.OtsuThreshold(image, 0, 1)).astype(bool)
+    above = sitk.OtsuThreshold(image, 0, 1)  # kept while its view is read: a view does not keep its image alive
+    foreground = sitk.GetArrayViewFromImage(above).astype(bool)
     inside = values[foreground] if foreground.any() else np.ravel(values)
     return (image - float(inside.mean())) / max(float(inside.std()), 1e-6)
 

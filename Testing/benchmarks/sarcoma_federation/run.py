@@ -25,7 +25,7 @@ SETTINGS = ComparisonSettings(
         "splits": {"train": 6, "validation": 1, "test": 3},
     },
     recipe="sarcoma_mr",
-    rounds=20,
+    rounds=16,
     steps_per_round=50,
     remark="Thirty patients, nine of them unseen: differences of a few hundredths are chance.",
 )
