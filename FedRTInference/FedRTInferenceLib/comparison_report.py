@@ -65,12 +65,14 @@ def write_report(comparison: ComparisonFolder, summary: dict) -> None:
 
 
 def _introduction(summary: dict) -> str:
-    dice = summary["dice"]
-    best = max(dice["local"].values())
+    dice, taught = summary["dice"], summary["dice_of_taught_structures"]["local"]
+    best = max(dice["local"], key=dice["local"].get)
     unseen = sum(summary["unseen_patients"].values())
+    own = f" ({taught[best]:.3f} on the structures it contours)" if taught[best] != dice["local"][best] else ""
     return (
         f"Trained together without exchanging images, the hospitals reach a mean Dice of <b>{dice['federated']:.3f}</b> on "
-        f"{unseen} unseen patients; the best hospital alone reaches {best:.3f}, all data in one place {dice['pooled']:.3f}."
+        f"{unseen} unseen patients; the best hospital alone reaches {dice['local'][best]:.3f}{own}, all data in one place "
+        f"{dice['pooled']:.3f}."
     )
 
 
