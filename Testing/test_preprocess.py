@@ -69,6 +69,15 @@ def test_zscore_is_over_the_foreground():
     assert values[:, 10:20, 10:20].std() == pytest.approx(1, abs=0.01)
 
 
+def test_zscore_of_a_cropped_image_is_over_all_tissue_not_over_the_brightest():
+    random = np.random.default_rng(0)
+    array = random.normal(200, 30, (10, 30, 30))
+    array[:, :, 20:] = random.normal(900, 40, (10, 30, 10))  # fat on T1
+    values = sitk.GetArrayFromImage(standardise(image_of(array)))
+    assert values.mean() == pytest.approx(0, abs=0.01)
+    assert values.std() == pytest.approx(1, abs=0.01)
+
+
 def test_zscore_gives_the_same_every_time():
     """It once read memory that was freed already: right most of the time."""
     array = np.random.default_rng(1).gamma(2.0, 50.0, (40, 60, 60))

@@ -15,7 +15,7 @@ class Processing(BaseModel):
     spacing_mm: tuple[float, float, float] | None = None
     """(x, y, z) voxel size of the harmonised grid; None keeps each image's own grid."""
     intensity: Literal["hu_window", "zscore", "none"] = "hu_window"
-    """hu_window: clipped and scaled to 0..1. zscore: mean 0 and standard deviation 1 over the foreground."""
+    """hu_window: clipped and scaled to 0..1. zscore: mean 0 and standard deviation 1 over the foreground (`standardise`)."""
     hu_window: tuple[float, float] = (-160.0, 240.0)
     """Lower and upper CT number, HU."""
     n4: bool = False
@@ -125,16 +125,20 @@ def resample_mask(mask, reference, grid: Grid):
 
 
 def standardise(image):
-    """Mean 0 and standard deviation 1 over the foreground, the voxels above Otsu's threshold; 0 for a constant image."""
+    """Mean 0 and standard deviation 1 over the foreground; 0 for a constant image.
+
+    Foreground is what has at least a tenth of the signal of the image's bright tissue (its 98th percentile, from its
+    minimum): air has less, every tissue more. A threshold that splits the histogram in two (Otsu) would on an image cropped to the
+    body take fat alone for foreground.
+    """
     import numpy as np
     import SimpleITK as sitk
 
-    values = sitk.GetArrayViewFromImage(image)
-    if values.min() == values.max():
+    values = sitk.GetArrayFromImage(image)  # a copy: a view would not keep a temporary image alive
+    lowest = values.min()
+    if lowest == values.max():
         return image * 0.0
-    above = sitk.OtsuThreshold(image, 0, 1)  # kept while its view is read: a view does not keep its image alive
-    foreground = sitk.GetArrayViewFromImage(above).astype(bool)
-    inside = values[foreground] if foreground.any() else np.ravel(values)
+    inside = values[values >= lowest + 0.1 * (np.percentile(values, 98) - lowest)]
     return (image - float(inside.mean())) / max(float(inside.std()), 1e-6)
 
 
