@@ -127,18 +127,18 @@ def resample_mask(mask, reference, grid: Grid):
 def standardise(image):
     """Mean 0 and standard deviation 1 over the foreground; 0 for a constant image.
 
-    Foreground is what has at least a tenth of the signal of the image's bright tissue (its 98th percentile, from its
-    minimum): air has less, every tissue more. A threshold that splits the histogram in two (Otsu) would on an image cropped to the
-    body take fat alone for foreground.
+    Foreground is what has at least a tenth of the signal of the image's bright tissue (its 98th percentile): air has
+    less, every tissue more. A threshold that splits the histogram in two (Otsu) would on an image cropped to the body
+    take fat alone for foreground.
     """
     import numpy as np
     import SimpleITK as sitk
 
     values = sitk.GetArrayFromImage(image)  # a copy: a view would not keep a temporary image alive
-    lowest = values.min()
-    if lowest == values.max():
+    if values.min() == values.max():
         return image * 0.0
-    inside = values[values >= lowest + 0.1 * (np.percentile(values, 98) - lowest)]
+    zero = min(float(values.min()), 0.0)  # no signal
+    inside = values[values >= zero + 0.1 * (np.percentile(values, 98) - zero)]
     return (image - float(inside.mean())) / max(float(inside.std()), 1e-6)
 
 
