@@ -124,38 +124,46 @@ def resample_mask(mask, reference, grid: Grid):
     return (sitk.GetArrayViewFromImage(coverage) >= 0.5).astype(np.uint8)
 
 
-def standardise(image):
-    """Mean 0 and standard deviation 1 over the foreground; 0 for a constant image.
+def foreground(values):
+    """Where an image [z, y, x] shows the patient: bool of the same shape.
 
-    Foreground is what has at least a tenth of the signal of the image's bright tissue (its 98th percentile): air has
-    less, every tissue more. A threshold that splits the histogram in two (Otsu) would on an image cropped to the body
-    take fat alone for foreground.
+    That is what has at least a tenth of the signal of the image's bright tissue (its 98th percentile): air has less,
+    every tissue more. A threshold that splits the histogram in two (Otsu) would on an image cropped to the body take
+    fat alone for foreground.
     """
     import numpy as np
+
+    zero = min(float(values.min()), 0.0)  # no signal
+    return values >= zero + 0.1 * (np.percentile(values, 98) - zero)
+
+
+def standardise(image):
+    """Mean 0 and standard deviation 1 over the foreground; 0 for a constant image."""
     import SimpleITK as sitk
 
     values = sitk.GetArrayFromImage(image)  # a copy: a view would not keep a temporary image alive
     if values.min() == values.max():
         return image * 0.0
-    zero = min(float(values.min()), 0.0)  # no signal
-    inside = values[values >= zero + 0.1 * (np.percentile(values, 98) - zero)]
+    inside = values[foreground(values)]
     return (image - float(inside.mean())) / max(float(inside.std()), 1e-6)
 
 
 def correct_bias(image):
-    """N4 bias field correction, estimated on a grid of about 4 mm and applied at full resolution."""
+    """N4 bias field correction, estimated over the foreground on a grid of about 4 mm and applied at full resolution."""
     import SimpleITK as sitk
 
     image = sitk.Cast(image, sitk.sitkFloat32)
-    lowest = float(sitk.GetArrayViewFromImage(image).min())
-    positive = image - min(lowest, 0.0) + 1.0  # N4 works on the logarithm
+    lowest = min(float(sitk.GetArrayViewFromImage(image).min()), 0.0)
+    positive = image - lowest + 1.0  # N4 works on the logarithm
     factors = [
         max(1, min(round(4.0 / spacing), size // 8))
         for spacing, size in zip(image.GetSpacing(), image.GetSize(), strict=True)
     ]
     small = sitk.Shrink(positive, factors)
+    mask = sitk.GetImageFromArray(foreground(sitk.GetArrayFromImage(small)).astype("uint8"))
+    mask.CopyInformation(small)
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations([30, 30, 20])
-    corrector.Execute(small, sitk.OtsuThreshold(small, 0, 1))
+    corrector.Execute(small, mask)
     field = sitk.Exp(corrector.GetLogBiasFieldAsImage(positive))
-    return positive / field - 1.0 + min(lowest, 0.0)
+    return positive / field - 1.0 + lowest
