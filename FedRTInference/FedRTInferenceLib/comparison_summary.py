@@ -41,9 +41,9 @@ def summarise(out: Path, hospitals: list[str], structures: tuple[str, ...]) -> d
             "segmentation": _files(out, "structures.seg.nrrd"),
         },
         "seconds": {
-            path.stem: json.loads(path.read_text())["seconds"]
+            path.stem: record["seconds"]
             for path in sorted((out / "steps").glob("*.json"))
-            if "seconds" in path.read_text()
+            if "seconds" in (record := json.loads(path.read_text(encoding="utf-8")))
         },
     }
 
