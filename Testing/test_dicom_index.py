@@ -5,7 +5,7 @@ import shutil
 import pydicom
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.dicom_index import Index, RtObject, index_folders
 from FedRTDatasetLib.errors import FedRTError
 from pydicom.uid import generate_uid
 
@@ -110,6 +110,21 @@ def test_no_problem_text_holds_the_patient(tmp_path):
     assert texts
     for secret in ("4711", "Doe", "Jane"):
         assert secret not in texts
+
+
+def test_beam_doses_are_not_added_to_the_dose_of_the_whole_plan(tmp_path):
+    def rt(modality, uid, references, summation=""):
+        path = tmp_path / f"{uid}.dcm"
+        return RtObject(path, modality, uid, "p", "", "", references=references, dose_summation_type=summation)
+
+    beams = [rt("RTDOSE", uid, ("plan",), "BEAM") for uid in ("beam1", "beam2")]
+    whole = rt("RTDOSE", "whole", ("plan",), "PLAN")
+    other = rt("RTDOSE", "other", ("another plan",), "PLAN")
+    index = Index(plans={"plan": rt("RTPLAN", "plan", ("set",))})
+    index.doses = {dose.uid: dose for dose in [*beams, other]}
+    assert index.doses_of("set") == beams
+    index.doses["whole"] = whole
+    assert index.doses_of("set") == [whole]
 
 
 def test_real_cohort(real_data):

@@ -253,7 +253,7 @@ def to_mask(mask: np.ndarray, loaded: LoadedSeries) -> np.ndarray:
 
 
 def _dose(source: _Source, index: Index, grid, notes: list[str]):
-    """The plan's dose on the case's grid (SimpleITK, Gy), the sum of its PLAN doses, or None."""
+    """The plan's dose on the case's grid (SimpleITK, Gy), summed over what `Index.doses_of` names, or None."""
     total = None
     for rt in index.doses_of(source.structure_set.uid):
         try:

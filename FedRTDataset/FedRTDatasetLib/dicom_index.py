@@ -60,6 +60,7 @@ class RtObject:
     image_uids: tuple[str, ...] = ()
     roi_names: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    dose_summation_type: str = ""
 
 
 @dataclass
@@ -76,9 +77,11 @@ class Index:
     """Patient IDs and names that were seen: what no text may show."""
 
     def doses_of(self, structure_set_uid: str) -> list[RtObject]:
-        """The doses of the plans that refer to a structure set."""
-        plans = {plan.uid for plan in self.plans.values() if structure_set_uid in plan.references}
-        return [dose for dose in self.doses.values() if plans.intersection(dose.references)]
+        """The doses to sum for a structure set's plans: PLAN doses, or where there is none, the others (each beam's)."""
+        plans = {plan.uid for plan in self.plans_of(structure_set_uid)}
+        doses = [dose for dose in self.doses.values() if plans.intersection(dose.references)]
+        whole = [dose for dose in doses if dose.dose_summation_type == "PLAN"]
+        return whole or doses
 
     def plans_of(self, structure_set_uid: str) -> list[RtObject]:
         """The plans that refer to a structure set."""
@@ -191,6 +194,7 @@ def _add_rt_object(index: Index, path: Path, header: Dataset, modality: str) -> 
         group = index.structure_sets
     else:
         keyword = {"RTPLAN": "ReferencedStructureSetSequence", "RTDOSE": "ReferencedRTPlanSequence"}[modality]
+        rt.dose_summation_type = str(header.get("DoseSummationType", ""))
         rt.references = tuple(str(item.ReferencedSOPInstanceUID) for item in header.get(keyword) or [])
         group = {"RTPLAN": index.plans, "RTDOSE": index.doses}[modality]
     if rt.uid in group:
