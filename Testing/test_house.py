@@ -21,6 +21,11 @@ TESTED_THROUGH = {
     "widget_job.py": "test_modules.py",
     # Dataset
     "FedRTDatasetLib/cli.py": "test_arguments.py",
+    "FedRTDatasetLib/command_build.py": "test_build.py",
+    "FedRTDatasetLib/command_check.py": "test_build.py",
+    "FedRTDatasetLib/command_index.py": "test_dicom_index.py",
+    "FedRTDatasetLib/command_names.py": "test_names.py",
+    "FedRTDatasetLib/command_rtstruct.py": "test_convert.py",
     "FedRTDatasetLib/name_proposal.py": "test_names.py",
     "FedRTDatasetLib/name_words.py": "test_names.py",
     "FedRTDatasetLib/phantom_dicom.py": "test_phantom.py",

@@ -1,0 +1,61 @@
+"""`fedrt dataset build`: sources to a dataset."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from .command_names import roi_counts
+from .commandline import common_options
+from .errors import FedRTError
+from .reporting import Reporter
+
+
+def add_commands(commands: argparse._SubParsersAction) -> None:
+    """Add them to the parser of `fedrt dataset`."""
+    build = commands.add_parser("build", help="build or extend a dataset (resumes)", parents=[common_options()])
+    build.add_argument("source", nargs="+", type=Path)
+    build.add_argument("--config", type=Path, required=True, help="TOML: name, structures, [processing], [splits]")
+    build.add_argument("--out", type=Path, required=True, help="dataset folder")
+    build.add_argument("--map", type=Path, help="reviewed name map (default: OUT with .names.csv, written if absent)")
+    build.add_argument("--key", type=Path, help="site key for pseudonyms (default: your configuration folder)")
+    build.set_defaults(run=run_build)
+
+
+def run_build(args: argparse.Namespace, report: Reporter) -> None:
+    """`fedrt dataset build`."""
+    from .build import build_dataset
+    from .build_settings import read_build_settings
+    from .dataset import Dataset
+    from .dicom_index import index_folders
+    from .names import NameMap
+    from .pseudonym import SiteKey
+
+    settings = read_build_settings(args.config)
+    index = index_folders(args.source, report)
+    map_path = args.map or args.out.with_name(args.out.name + ".names.csv")
+    if args.map and not args.map.exists():
+        raise FedRTError(f"{args.map} does not exist; `fedrt dataset names … --map {args.map}` writes it for review.")
+    names = NameMap.load(map_path) if map_path.exists() else NameMap()
+    names.merge(roi_counts(index))
+    names.save(map_path)
+    unknown = sorted(name for name in roi_counts(index) if names.is_undecided(name))
+    problems = build_dataset(index, settings, args.out, SiteKey.load_or_create(args.key), names, report)
+    _warn(problems, report)
+    if unknown:
+        shown = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
+        report.warning(
+            f"{len(unknown)} ROI name(s) nobody knows are not used ({shown}): name them in {map_path} and build again."
+        )
+    dataset = Dataset.open(args.out)
+    splits = _counted(Counter(case.split for case in dataset.cases))
+    report.info(f"{args.out}: {len(dataset.cases)} cases ({splits}); to train on: {_counted(dataset.labelled_cases())}")
+    report.event("built", cases=len(dataset.cases), labelled=dataset.labelled_cases(), problems=len(problems))
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _warn(problems, report: Reporter) -> None:
+    for problem in problems:
+        report.warning(problem.text)
