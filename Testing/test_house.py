@@ -28,6 +28,8 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/command_rtstruct.py": "test_convert.py",
     "FedRTDatasetLib/name_proposal.py": "test_names.py",
     "FedRTDatasetLib/name_words.py": "test_names.py",
+    "FedRTDatasetLib/html_page.py": "test_demo.py",
+    "FedRTDatasetLib/pictures.py": "test_demo.py",
     "FedRTDatasetLib/phantom_dicom.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_dose.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_image.py": "test_phantom.py",
@@ -54,7 +56,6 @@ TESTED_THROUGH = {
     "FedRTInferenceLib/comparison_federation.py": "test_demo.py",
     "FedRTInferenceLib/comparison_folder.py": "test_demo.py",
     "FedRTInferenceLib/comparison_report.py": "test_demo.py",
-    "FedRTInferenceLib/pictures.py": "test_demo.py",
     "FedRTInferenceLib/results.py": "test_batch.py",
 }
 """Library files that no test imports by name -> the test file that sees what they do."""

@@ -7,29 +7,18 @@ from pathlib import Path
 import numpy as np
 from FedRTDatasetLib.atomic import write_text
 from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.html_page import page, table
 from FedRTDatasetLib.names import NameMap
+from FedRTDatasetLib.pictures import Curve, Outlines, chart_svg, slice_svg
 from FedRTDatasetLib.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.series import load_series
 
 from .comparison_federation import round_losses
 from .comparison_folder import ComparisonFolder
-from .pictures import Curve, Outlines, chart_svg, slice_svg
 
 PALETTE = ["#c2410c", "#1d6fb8", "#4d7c0f", "#7c3aed", "#0f766e", "#be185d"]
 OUTLINE_COLORS = ["#ffd43b", "#4dabf7", "#69db7c", "#ff6b6b", "#e599f7", "#ffa94d", "#66d9e8", "#c0eb75"]
 PATIENTS_SHOWN = 2
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { margin-top: 2.2rem; font-size: 1.2rem; }
-table { border-collapse: collapse; } th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; } tr.lead { font-weight: 600; background: var(--soft); }
-.row { display: flex; flex-wrap: wrap; gap: 12px; } figure { margin: 0; } figcaption { font-size: .8rem; opacity: .75; }
-svg { background: #000; } svg.chart { background: none; font-size: 11px; } svg.chart text { fill: currentColor; }
-svg.chart .grid { stroke: var(--line); stroke-width: .6; }
-.key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; vertical-align: middle; margin: 0 .35rem 0 .9rem; }
-.note { opacity: .8; }
-"""
 
 
 def write_report(comparison: ComparisonFolder, summary: dict) -> None:
@@ -57,11 +46,7 @@ def write_report(comparison: ComparisonFolder, summary: dict) -> None:
         _files(summary),
         '<p class="note">FedRT is research software, not a medical device.</p>',
     ]
-    page = (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(settings.title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>{"".join(body)}</body></html>'
-    )
-    write_text(out / "report.html", page)
+    write_text(out / "report.html", page(settings.title, "".join(body)))
 
 
 def _introduction(summary: dict) -> str:
@@ -86,16 +71,12 @@ def _tables(summary: dict, hospitals: list[str]) -> str:
     ]  # fmt: skip
     structures = list(summary["by_structure"][labels[0]])
     details = [[label, *(_figure(summary["by_structure"][label][name]) for name in structures)] for label in labels]
-    first = _table(["model", *(f"unseen at {hospital}" for hospital in hospitals), "taught structures", "all"], means)
-    return first + ("<p></p>" + _table(["model", *structures], details) if len(structures) > 1 else "")
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [f"<tr>{''.join(f'<th>{escape(text)}</th>' for text in head)}</tr>"]
-    for row in rows:
-        lead = ' class="lead"' if row[0] == "federated" else ""
-        lines.append(f"<tr{lead}>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    first = table(
+        ["model", *(f"unseen at {hospital}" for hospital in hospitals), "taught structures", "all"],
+        means,
+        lead="federated",
+    )
+    return first + ("<p></p>" + table(["model", *structures], details, lead="federated") if len(structures) > 1 else "")
 
 
 def _figure(value: float | None) -> str:

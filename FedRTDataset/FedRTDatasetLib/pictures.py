@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-from FedRTDatasetLib.geometry import SliceStack
+
+from .geometry import SliceStack
 
 
 @dataclass(frozen=True)
