@@ -28,6 +28,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/command_rtstruct.py": "test_convert.py",
     "FedRTDatasetLib/name_proposal.py": "test_names.py",
     "FedRTDatasetLib/name_words.py": "test_names.py",
+    "FedRTDatasetLib/finding.py": "test_checks.py",
     "FedRTDatasetLib/html_page.py": "test_demo.py",
     "FedRTDatasetLib/pictures.py": "test_demo.py",
     "FedRTDatasetLib/phantom_dicom.py": "test_phantom.py",
