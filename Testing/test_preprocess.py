@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from FedRTDatasetLib.preprocess import Processing, correct_bias, grid_of, harmonise, resample_mask, standardise
+from FedRTDatasetLib.intensity import correct_bias, standardise
+from FedRTDatasetLib.preprocess import Processing, grid_of, harmonise, resample_mask
 from pydantic import ValidationError
 
 
@@ -116,7 +117,7 @@ def test_mask_keeps_its_volume_on_a_coarser_grid():
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"modality": "MR"}, "hu_window needs modality CT"),
+        ({"modality": "MR", "intensity": "hu_window"}, "hu_window needs modality CT"),
         ({"hu_window": (5, 5)}, "lower value first"),
         ({"spacing_mm": (1, 0, 1)}, "positive"),
         ({"sharpen": True}, "sharpen"),

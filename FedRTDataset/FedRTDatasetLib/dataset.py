@@ -1,69 +1,34 @@
 """The dataset on disk: plain files that describe themselves (`dataset.json`, one folder a case).
 
-dataset.json                      what the cases have in common: structures, processing, state, software
-cases/<case>/case.json            provenance as keyed hashes, split, grid, labelled structures, SHA-256 of each file
-cases/<case>/image.nrrd           float32, harmonised
+dataset.json                      what the cases have in common: structures, processing, images, state, software
+build.json                        what the last build left out or doubted, item by item
+cases/<case>/case.json            provenance as keyed hashes, split, grid, steps, checks, labelled structures, SHA-256 of files
+cases/<case>/image.nrrd           float32, harmonised; image_1.nrrd ... on the same grid where the dataset has several images
 cases/<case>/structures.seg.nrrd  one layer a structure; a structure not in it is unlabelled, not absent
+cases/<case>/contours.npz         the planar contours as they were drawn (`contours.py`)
 cases/<case>/dose.nrrd            Gy on the image's grid, where the plan came with a dose
+cases/<case>/versions/            corrected structure sets; never written or removed by a build
 """
 
 import hashlib
 from pathlib import Path
-from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from .atomic import write_text
 from .errors import FedRTError
-from .preprocess import Grid, Processing
-from .structures import Structure
+from .records import (
+    BuildRecord,
+    CaseRecord,
+    DatasetRecord,
+    ImageRecord,
+    PlanRecord,
+    Split,
+    read_record,
+    write_record,
+)
 
-FORMAT = 1
-Split = Literal["train", "validation", "test"]
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class DatasetRecord(_Record):
-    """`dataset.json`."""
-
-    format: Literal[1] = FORMAT
-    state: Literal["building", "complete"]
-    name: str
-    processing: Processing
-    structures: list[Structure]
-    cases: list[str] = Field(default_factory=list)
-    skipped: dict[str, int] = Field(default_factory=dict)
-    """How many items were left out, by kind of reason."""
-    software: dict[str, str] = Field(default_factory=dict)
-
-
-class PlanRecord(_Record):
-    """Machine-neutral values of the plan the structure set belongs to."""
-
-    prescription_gy: float | None = None
-    fractions: int | None = None
-    dose_max_gy: float | None = None
-
-
-class CaseRecord(_Record):
-    """`case.json`. `folder` is where it was read from; it is not written."""
-
-    id: str
-    patient: str
-    split: Split
-    source: str
-    """Keyed hash of the source images' and structure set's UIDs; tells whether the source changed."""
-    grid: Grid
-    labelled: list[str]
-    volumes_cm3: dict[str, float]
-    plan: PlanRecord = Field(default_factory=PlanRecord)
-    notes: list[str] = Field(default_factory=list)
-    sha256: dict[str, str] = Field(default_factory=dict)
-    folder: Path | None = Field(default=None, exclude=True)
+__all__ = [
+    "CaseRecord", "Dataset", "DatasetRecord", "ImageRecord", "PlanRecord", "Split", "file_sha256", "read_case",
+    "read_image", "read_images", "read_record", "read_structures", "write_record",
+]  # fmt: skip
 
 
 class Dataset:
@@ -71,6 +36,7 @@ class Dataset:
 
     def __init__(self, path: Path, record: DatasetRecord, cases: list[CaseRecord]) -> None:
         self.path = path
+        self.record = record
         self.name = record.name
         self.processing = record.processing
         self.structures = tuple(record.structures)
@@ -89,6 +55,12 @@ class Dataset:
             raise FedRTError(f"dataset {path} was not finished: run the same `fedrt dataset build` again, it goes on.")
         cases = [read_case(path / "cases" / case) for case in record.cases]
         return cls(path, record, cases)
+
+    @property
+    def build_record(self) -> BuildRecord:
+        """What the last build left out or doubted; empty for a dataset that was not built from DICOM."""
+        path = self.path / "build.json"
+        return read_record(path, BuildRecord) if path.exists() else BuildRecord(counts=self.record.skipped)
 
     def case(self, case_id: str) -> CaseRecord:
         """The case of that pseudonymous id."""
@@ -117,29 +89,6 @@ def read_case(folder: Path) -> CaseRecord:
     return case
 
 
-def read_record(path: Path, model: type[Model]) -> Model:
-    """A JSON document that must pass its schema.
-
-    Raises:
-        FedRTError: missing, not JSON or not of the schema; names the file and the first thing that is wrong.
-    """
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise FedRTError(f"{path} does not exist; is {path.parent} the right folder?") from None
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise FedRTError(
-            f"{path} is not valid ({where}: {first['msg']}); restore it or build the dataset again."
-        ) from None
-
-
-def write_record(path: Path, record: BaseModel) -> None:
-    """Write a record as indented JSON, atomically."""
-    write_text(path, record.model_dump_json(indent=2) + "\n")
-
-
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as file:
@@ -147,10 +96,21 @@ def file_sha256(path: Path) -> str:
 
 
 def read_image(case: CaseRecord):
-    """The harmonised image of a case: SimpleITK float32, LPS."""
+    """The harmonised (primary) image of a case: SimpleITK float32, LPS."""
     import SimpleITK as sitk
 
     return sitk.ReadImage(str(case.folder / "image.nrrd"))
+
+
+def read_images(case: CaseRecord) -> dict:
+    """Every image of a case by its declared name, the primary first: SimpleITK float32, all on one grid.
+
+    A case may lack images that its dataset does not require. In a dataset with one image that is called `image`.
+    """
+    import SimpleITK as sitk
+
+    files = {image.name: image.file for image in case.images} or {"image": "image.nrrd"}
+    return {name: sitk.ReadImage(str(case.folder / file)) for name, file in files.items()}
 
 
 def read_structures(case: CaseRecord, names: list[str] | tuple[str, ...]):

@@ -1,35 +1,61 @@
-"""Harmonising an image: bias field, grid and intensities. Datasets and inference use this same code, so that a network
-sees new patients as it saw those it was trained on."""
+"""Harmonising an image: crop, bias field, grid and intensities. Datasets and inference use this same code, so that a
+network sees new patients as it saw those it was trained on."""
 
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from .intensity import bias_field, body_box, standardised, window
+from .notes import Step
+
+Modality = Literal["CT", "MR", "PT"]
+INTENSITY = {"CT": "hu_window", "MR": "zscore", "PT": "suv_window"}
+SPACING_MM = {"CT": (1.5, 1.5, 3.0), "MR": (1.0, 1.0, 3.0), "PT": (3.0, 3.0, 3.0)}
+
 
 class Processing(BaseModel):
-    """What was, or is to be, done to every image."""
+    """What was, or is to be, done to every image, in the order of `harmonise`. What is not said follows from the modality."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    modality: Literal["CT", "MR"] = "CT"
+    modality: Modality = "CT"
     spacing_mm: tuple[float, float, float] | None = None
     """(x, y, z) voxel size of the harmonised grid; None keeps each image's own grid."""
-    intensity: Literal["hu_window", "zscore", "none"] = "hu_window"
-    """hu_window: clipped and scaled to 0..1. zscore: mean 0 and standard deviation 1 over the foreground (`standardise`)."""
+    intensity: Literal["hu_window", "suv_window", "zscore", "none"] | None = None
+    """hu_window, suv_window: clipped and scaled to 0..1. zscore: mean 0 and standard deviation 1 (`zscore_over`). None: CT
+    hu_window, MR zscore, PT suv_window."""
     hu_window: tuple[float, float] = (-160.0, 240.0)
     """Lower and upper CT number, HU."""
-    n4: bool = False
-    """N4 bias field correction (Tustison et al. 2010) before everything else; for MR."""
+    n4: bool | None = None
+    """N4 bias field correction (Tustison et al. 2010) on the image's own grid. None: for MR."""
+    suv_window: tuple[float, float] = (0.0, 20.0)
+    """Lower and upper standardised uptake value (body weight), g/ml."""
+    zscore_over: Literal["foreground", "image"] = "foreground"
+    """The voxels whose mean and deviation are taken: those that show the patient, or all."""
+    crop: Literal["none", "body"] = "none"
+    """body: to the box round the patient with a margin of 10 mm."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Processing":
+        if self.intensity is None:
+            self.__dict__["intensity"] = INTENSITY[self.modality]
+        if self.n4 is None:
+            self.__dict__["n4"] = self.modality == "MR"
         if self.intensity == "hu_window" and self.modality != "CT":
             raise ValueError("hu_window needs modality CT; use zscore for MR")
-        if self.hu_window[0] >= self.hu_window[1]:
-            raise ValueError("hu_window needs the lower value first")
+        if self.intensity == "suv_window" and self.modality != "PT":
+            raise ValueError("suv_window needs modality PT")
+        for name in ("hu_window", "suv_window"):
+            if getattr(self, name)[0] >= getattr(self, name)[1]:
+                raise ValueError(f"{name} needs the lower value first")
         if self.spacing_mm is not None and min(self.spacing_mm) <= 0:
             raise ValueError("spacing_mm must be positive")
         return self
+
+
+def default_processing(modality: Modality) -> Processing:
+    """What a dataset of that modality gets where its settings say nothing: a common grid and the modality's intensities."""
+    return Processing(modality=modality, spacing_mm=SPACING_MM[modality])
 
 
 class Grid(BaseModel):
@@ -51,23 +77,97 @@ def grid_of(image) -> Grid:
 
 
 def harmonise(image, processing: Processing):
-    """Apply `processing` to a SimpleITK image (any type; LPS); returns float32 on the harmonised grid.
+    """Apply `processing` to a SimpleITK image (any type; LPS; HU for CT, SUV for PT); returns float32 on the harmonised grid.
 
     Axes come to point left, posterior and superior (as nearly as an oblique image allows) whichever way the patient lay,
     so that a network never takes one side of the body for the other.
     """
+    return harmonise_with_steps(image, processing)[0]
+
+
+def harmonise_with_steps(image, processing: Processing, grid: Grid | None = None, transform=None):
+    """As `harmonise`; also the list of `Step`s that were done, with what they found.
+
+    Args:
+        grid: the grid to come to instead of the image's own harmonised one (a second image of a case); nothing is cropped.
+        transform: SimpleITK transform from points of `grid` to points of `image`; None where they share a frame.
+    """
     import SimpleITK as sitk
 
-    image = sitk.Cast(orient(image), sitk.sitkFloat32)
+    image, steps = sitk.Cast(orient(image), sitk.sitkFloat32), [Step(step="orient", parameters={"axes": "LPS"})]
+    if processing.crop == "body" and grid is None:
+        image = _crop(image, processing, steps)
     if processing.n4:
-        image = correct_bias(image)
-    if processing.spacing_mm is not None:
-        image = resample(image, harmonised_grid(image, processing.spacing_mm))
-    if processing.intensity == "hu_window":
-        low, high = processing.hu_window
-        image = sitk.IntensityWindowing(image, low, high, 0.0, 1.0)
-    elif processing.intensity == "zscore":
-        image = standardise(image)
+        field, lowest = bias_field(image)
+        image = (image - lowest + 1.0) / field - 1.0 + lowest
+        steps.append(_n4_step(field))
+    if grid is not None or processing.spacing_mm is not None:
+        grid = grid or harmonised_grid(image, processing.spacing_mm)
+        image = resample(image, grid, transform=transform)
+        steps.append(_resample_step(grid))
+    return _intensities(image, processing, steps), steps
+
+
+def harmonise_series(array, stack, processing: Processing, grid: Grid | None = None, transform=None):
+    """`harmonise_with_steps` for slices [k, y, x] where they really lie (`geometry.SliceStack`), interpolating once.
+
+    Unequal gaps and sheared slices (gantry tilt) go straight from the slices to the harmonised grid; the bridged image
+    only serves to find the body and the bias field.
+    """
+    from .geometry import bring_to, to_image
+
+    rough = to_image(array, stack)
+    if stack.is_regular or transform is not None:
+        return harmonise_with_steps(rough, processing, grid, transform)
+    import SimpleITK as sitk
+
+    rough, steps = sitk.Cast(orient(rough), sitk.sitkFloat32), [Step(step="orient", parameters={"axes": "LPS"})]
+    if processing.crop == "body" and grid is None:
+        rough = _crop(rough, processing, steps)
+    if grid is None:
+        grid = grid_of(rough) if processing.spacing_mm is None else harmonised_grid(rough, processing.spacing_mm)
+    image = bring_to(array, stack, grid, _lowest(rough))
+    if processing.n4:
+        field, lowest = bias_field(rough)
+        image = (image - lowest + 1.0) / resample(field, grid, outside=1.0) - 1.0 + lowest
+        steps.append(_n4_step(field))
+    steps.append(_resample_step(grid))
+    return _intensities(image, processing, steps), steps
+
+
+def _crop(image, processing: Processing, steps: list[Step]):
+    import numpy as np
+    import SimpleITK as sitk
+
+    start, size = body_box(image, processing.modality)
+    share = 100 * float(np.prod(size)) / float(np.prod(image.GetSize()))
+    steps.append(Step(step="crop", parameters={"to": "body", "start": start, "size": size, "percent": round(share, 1)}))
+    return sitk.RegionOfInterest(image, size, start)
+
+
+def _n4_step(field) -> Step:
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayViewFromImage(field)
+    least, greatest = round(float(values.min()), 4), round(float(values.max()), 4)
+    return Step(step="n4", parameters={"over": "foreground", "shrunk_to_mm": 4, "iterations": [30, 30, 20],
+                                       "least": least, "greatest": greatest})  # fmt: skip
+
+
+def _resample_step(grid: Grid) -> Step:
+    return Step(step="resample", parameters={"spacing_mm": list(grid.spacing_mm), "size": list(grid.size),
+                                             "interpolation": "linear"})  # fmt: skip
+
+
+def _intensities(image, processing: Processing, steps: list[Step]):
+    if processing.intensity in ("hu_window", "suv_window"):
+        low, high = processing.hu_window if processing.intensity == "hu_window" else processing.suv_window
+        steps.append(Step(step=processing.intensity.replace("_", "-"), parameters={"low": low, "high": high}))
+        return window(image, low, high)
+    if processing.intensity == "zscore":
+        image, mean, deviation = standardised(image, processing.zscore_over)
+        found = {"over": processing.zscore_over, "mean": round(mean, 4), "deviation": round(deviation, 4)}
+        steps.append(Step(step="zscore", parameters=found))
     return image
 
 
@@ -91,26 +191,47 @@ def harmonised_grid(image, spacing_mm: tuple[float, float, float]) -> Grid:
     return Grid(size=size.tolist(), spacing_mm=spacing_mm, origin_mm=origin.tolist(), direction=image.GetDirection())
 
 
-def resample(image, grid: Grid, outside: float | None = None):
-    """Linear interpolation onto `grid`, smoothed first along axes that become coarser so that nothing aliases."""
+def resample(image, grid: Grid, outside: float | None = None, transform=None):
+    """Linear interpolation onto `grid`, smoothed first along axes that become coarser so that nothing aliases.
+
+    `transform` takes points of `grid` to points of `image`; None where they share a frame of reference.
+    """
     import SimpleITK as sitk
 
     if outside is None:
-        outside = float(sitk.GetArrayViewFromImage(image).min())
-    for axis, (old, new) in enumerate(zip(image.GetSpacing(), grid.spacing_mm, strict=True)):
-        if new > 1.2 * old and image.GetSize()[axis] >= 4:
-            sigma = 0.35 * (new**2 - old**2) ** 0.5  # of the box that a coarse voxel averages, less the fine one's
+        outside = _lowest(image)
+    for axis, new in enumerate(_spacing_along(image, grid)):
+        if sigma := _sigma(image.GetSpacing()[axis], new, image.GetSize()[axis]):
             image = sitk.RecursiveGaussian(image, sigma, direction=axis)
     return sitk.Resample(
-        image, grid.size, sitk.Transform(), sitk.sitkLinear, grid.origin_mm, grid.spacing_mm, grid.direction, outside,
-        sitk.sitkFloat32,
+        image, grid.size, transform or sitk.Transform(), sitk.sitkLinear, grid.origin_mm, grid.spacing_mm,
+        grid.direction, outside, sitk.sitkFloat32,
     )  # fmt: skip
 
 
-def resample_mask(mask, reference, grid: Grid):
+def _spacing_along(image, grid: Grid) -> list[float]:
+    """The voxel size of `grid` along each axis of `image`: that of the axis that runs most nearly the same way."""
+    import numpy as np
+
+    cosines = np.abs(np.reshape(image.GetDirection(), (3, 3)).T @ np.reshape(grid.direction, (3, 3)))
+    return [grid.spacing_mm[int(np.argmax(row))] for row in cosines]
+
+
+def _sigma(old: float, new: float, size: int) -> float:
+    """Of the box that a coarse voxel averages, less the fine one's; 0 where nothing is to be smoothed."""
+    return 0.35 * (new**2 - old**2) ** 0.5 if new > 1.2 * old and size >= 4 else 0.0
+
+
+def _lowest(image) -> float:
+    import SimpleITK as sitk
+
+    return float(sitk.GetArrayViewFromImage(image).min())
+
+
+def resample_mask(mask, reference, grid: Grid, transform=None):
     """A mask [z, y, x] on `reference`'s grid as uint8 on `grid`: where the interpolated coverage is at least one half.
 
-    `grid` is that of the harmonised `reference`; on a grid with the reference's own voxels nothing is interpolated.
+    On a grid with the reference's own voxels nothing is interpolated. `transform` as for `resample`.
     """
     import numpy as np
     import SimpleITK as sitk
@@ -118,52 +239,24 @@ def resample_mask(mask, reference, grid: Grid):
     image = sitk.GetImageFromArray(mask.astype("uint8"))
     image.CopyInformation(reference)
     image = orient(image)
-    if grid == grid_of(image):
+    if transform is None and grid == grid_of(image):
         return sitk.GetArrayFromImage(image)
-    coverage = resample(sitk.Cast(image, sitk.sitkFloat32), grid, outside=0.0)
+    coverage = resample(sitk.Cast(image, sitk.sitkFloat32), grid, outside=0.0, transform=transform)
     return (sitk.GetArrayViewFromImage(coverage) >= 0.5).astype(np.uint8)
 
 
-def foreground(values):
-    """Where an image [z, y, x] shows the patient: bool of the same shape.
-
-    That is what has at least a tenth of the signal of the image's bright tissue (its 98th percentile): air has less,
-    every tissue more. A threshold that splits the histogram in two (Otsu) would on an image cropped to the body take
-    fat alone for foreground.
-    """
+def resample_mask_of_series(mask, stack, grid: Grid, transform=None):
+    """`resample_mask` for a mask [k, y, x] on slices where they really lie, interpolating once."""
     import numpy as np
-
-    zero = min(float(values.min()), 0.0)  # no signal
-    return values >= zero + 0.1 * (np.percentile(values, 98) - zero)
-
-
-def standardise(image):
-    """Mean 0 and standard deviation 1 over the foreground; 0 for a constant image."""
     import SimpleITK as sitk
 
-    values = sitk.GetArrayFromImage(image)  # a copy: a view would not keep a temporary image alive
-    if values.min() == values.max():
-        return image * 0.0
-    inside = values[foreground(values)]
-    return (image - float(inside.mean())) / max(float(inside.std()), 1e-6)
+    from .geometry import bring_to, to_image
 
-
-def correct_bias(image):
-    """N4 bias field correction, estimated over the foreground on a grid of about 4 mm and applied at full resolution."""
-    import SimpleITK as sitk
-
-    image = sitk.Cast(image, sitk.sitkFloat32)
-    lowest = min(float(sitk.GetArrayViewFromImage(image).min()), 0.0)
-    positive = image - lowest + 1.0  # N4 works on the logarithm
-    factors = [
-        max(1, min(round(4.0 / spacing), size // 8))
-        for spacing, size in zip(image.GetSpacing(), image.GetSize(), strict=True)
-    ]
-    small = sitk.Shrink(positive, factors)
-    mask = sitk.GetImageFromArray(foreground(sitk.GetArrayFromImage(small)).astype("uint8"))
-    mask.CopyInformation(small)
-    corrector = sitk.N4BiasFieldCorrectionImageFilter()
-    corrector.SetMaximumNumberOfIterations([30, 30, 20])
-    corrector.Execute(small, mask)
-    field = sitk.Exp(corrector.GetLogBiasFieldAsImage(positive))
-    return positive / field - 1.0 + lowest
+    if stack.is_regular:
+        return resample_mask(mask, to_image(mask.astype(np.uint8), stack), grid, transform)
+    if transform is not None:
+        rough = to_image(mask.astype(np.float32), stack)
+        coverage = resample(rough, grid, outside=0.0, transform=transform)
+    else:
+        coverage = bring_to(mask.astype(np.float32), stack, grid, 0.0)
+    return (sitk.GetArrayFromImage(coverage) >= 0.5).astype(np.uint8)

@@ -1,0 +1,141 @@
+"""What is said of a case in its dataset: a kind and numbers, never words that came with the patient's data.
+
+Whoever writes a record picks a kind of `TEXTS` and fills in numbers; the sentence is made of both when it is read. So no
+file name, ROI name or free text of a header can get into a dataset, whatever a vendor or a person wrote there.
+"""
+
+import string
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from .finding import Finding, Severity
+
+Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=32)]
+"""A word of FedRT's own, such as `foreground` or an image's declared name."""
+Value = bool | int | float | Word | list[int | float]
+
+TEXTS = {
+    # the images
+    "slices-left-out": "{count} slice(s) left out: of another size, orientation or phase, at a place that is taken, or unreadable.",
+    "slices-missing": "{count} slice(s) missing, the widest gap is {widest_mm} mm: bridged by interpolation.",
+    "uneven-slices": "slices are {least_mm} to {widest_mm} mm apart: brought to one distance of {step_mm} mm.",
+    "gantry-tilt": "slices were acquired under a gantry tilt of {degrees} degrees: resampled onto an upright grid.",
+    "image-missing": "no image {image}: the case is kept without it.",
+    "image-not-aligned": "image {image} is there, but nothing says how it lies to the primary image: the case is kept without it.",
+    "image-deformable": "image {image} is linked by a deformable registration only, which is not applied: the case is kept without it.",
+    "image-unusable": "image {image} cannot be read or lacks what its units need: the case is kept without it.",
+    "image-suv-impossible": "image {image} cannot be turned into SUV ({missing} is missing or unusable): the case is kept without it.",
+    "image-of-several": "{count} series fit image {image}: the one in the same frame of reference with most slices is used.",
+    "image-registered": "image {image} was brought into place by a registration over {steps} step(s).",
+    "image-little-overlap": "image {image} covers {percent} percent of the primary image.",
+    "body-cropped": "cropped to the body: {percent} percent of the voxels stay.",
+    "crop-cuts-structure": "{structure}: cropping to the body cut off {percent} percent of it.",
+    "constant-image": "image {image} has one value everywhere.",
+    # the structures
+    "structure-sets-several": "{count} structure sets: an approved one goes first, then most wanted structures, then the newest.",
+    "structure-set-of-other-image": "contours were drawn on another series of the patient and brought over.",
+    "link-doubtful": "structure set and images are linked by the frame of reference alone.",
+    "roi-second": "{structure}: {count} more ROI(s) of that name; the first with contours is used.",
+    "no-area": "{structure}: no closed contours; it counts as not contoured.",
+    "contours-broken": "{structure}: {count} unusable contour(s) left out.",
+    "contours-beyond": "{structure}: {count} contour(s) beyond the image slices left out.",
+    "contours-off-slice": "{structure}: {count} contour(s) between image slices were taken to the nearest.",
+    "contours-interpolated": "{structure}: contours are missing on {count} slice(s) and were interpolated there.",
+    "contours-gap": "{structure}: {count} slice(s) without contours within it.",
+    "contours-overlap": "{structure}: parts of it overlap on {count} slice(s).",
+    "contours-crossing": "{structure}: {count} contour(s) cross themselves.",
+    "other-contours": "{structure}: {count} point(s) or open contour(s) kept beside the mask.",
+    "sub-voxel": "{structure}: smaller than the voxels; {count} voxel(s) stand for it.",
+    "lost-in-voxels": "{structure}: smaller than the voxels of the dataset; it counts as not contoured.",
+    # dose and plan
+    "dose-left-out": "{count} dose(s) left out: unreadable, without a grid or in relative units.",
+    "dose-summed": "the dose is the sum of {count} grids.",
+    "dose-smaller": "the dose grid does not cover {structure}: {percent} percent of it lie beyond.",
+    "plans-several": "{count} plans refer to the structure set.",
+    # the case
+    "corrected-versions": "{count} corrected structure set(s) from before this build are kept in versions/.",
+    "images-duplicated": "the same images are there under {count} case(s) or patients: kept in one split.",
+    # anatomy and whatever else a check finds
+    "volume": "{structure}: its volume is outside what is usual.",
+    "side": "{structure}: it lies on the other side of the body than its name says.",
+    "position": "{structure}: it lies where it is not expected.",
+    # what is skipped, without telling which file it was
+    "case-skipped": "a case could not be built.",
+    "case-altered": "a case's files were missing or damaged and it was built again.",
+    "duplicate": "a second copy of a file is left out.",
+    "unreadable": "a file is damaged, truncated, empty or not placed in space.",
+    "images-absent": "a structure set was drawn on images that are not here.",
+    "patient-mismatch": "a file belongs to another patient than the images it refers to.",
+    "doubtful-link": "a structure set is linked to its images by the frame of reference alone.",
+    "several-structure-sets": "several structure sets on one series: one is used.",
+    "structure-set-unused": "a structure set is not used, because another of the same images goes first.",
+    "series-unused": "an image series is not used: no structure set belongs to it and no declared image asks for it.",
+    "registration-deformable": "a deformable registration is here; FedRT does not apply it.",
+    "registration-unreadable": "a registration object holds no matrix that can be used.",
+    "duplicate-patients": "the same images under {count} patient identifiers: kept in one split.",
+    "roi-name-unknown": "a ROI has a name that nobody has decided on: not used.",
+}  # fmt: skip
+"""Kind -> sentence. `{structure}`, `{image}` and the names of values stand for what the record holds."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Check(_Frozen):
+    """One thing to know of a case. `structure` is a TG-263 name, `image` a declared image's name; empty where neither."""
+
+    kind: Kind
+    severity: Severity = "note"
+    structure: str = ""
+    image: str = ""
+    values: dict[Word, Value] = Field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return sentence(self.kind, {"structure": self.structure, "image": self.image or "primary", **self.values})
+
+    def as_finding(self) -> Finding:
+        """In the common form of checks."""
+        return Finding(self.kind, self.text, self.structure, self.severity)
+
+
+class Step(_Frozen):
+    """One thing that was done to a case's images or structures, with its parameters."""
+
+    step: Kind
+    image: str = ""
+    structure: str = ""
+    parameters: dict[Word, Value] = Field(default_factory=dict)
+
+
+class SkippedItem(_Frozen):
+    """Something that is not in the dataset, or only doubtfully. `source` is a keyed hash of the file's path."""
+
+    number: int
+    kind: Kind
+    source: str = ""
+    case: str = ""
+    values: dict[Word, Value] = Field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The sentence, without telling which file it was."""
+        return sentence(self.kind, self.values)
+
+
+def sentence(kind: str, values: dict[str, Value]) -> str:
+    """The text of `kind` with `values` filled in; a kind without a text is told by its words."""
+    return _Filler().format(TEXTS.get(kind, kind.replace("-", " ") + "."), **values)
+
+
+class _Filler(string.Formatter):
+    def get_value(self, key, args, kwargs):
+        value = kwargs.get(key, "?")
+        return f"{value:.4g}" if isinstance(value, float) else value
+
+
+Relation = Literal["primary", "same-frame", "registration"]
