@@ -1,79 +1,145 @@
 """Voxels to planar contours, so that rasterising them gives the same voxels again.
 
-Contours run at the level 0.5 between voxel centres (linear interpolation), holes are joined to their outline by a channel
-of no width (keyhole technique, DICOM PS3.3 C.8.8.6.3), which every reader of CLOSED_PLANAR contours understands.
+A probability map is contoured at the level 0.5 (linear interpolation between voxel centres). A mask's contour is fitted
+between the same centres (`outline_fit`). Holes are joined to their outline by a channel of no width (keyhole technique,
+DICOM PS3.3 C.8.8.6.3), which every reader of CLOSED_PLANAR contours understands.
 """
 
-import itertools
+from dataclasses import dataclass
 
 import contourpy
 import numpy as np
 
 from .geometry import SliceStack
+from .outline_fit import crossings_of, fit
+from .outline_thin import thin
 
 # A contour keeps this far from a voxel centre (pixels), so that rounding coordinates to the 16 bytes of a DICOM decimal
 # string cannot move a centre to the other side.
 CLEARANCE = 0.01
 
 
-def outline(values: np.ndarray, stack: SliceStack) -> list[np.ndarray]:
+@dataclass
+class _Part:
+    """An outline with its holes: the numbers of its loops, the outline first. k: the slice."""
+
+    k: int
+    loops: list[int]
+
+
+def outline(values: np.ndarray, stack: SliceStack, *, tolerance: float = 0.0) -> list[np.ndarray]:
     """Closed planar contours of a structure.
 
     Args:
         values: [k, y, x] of the stack's shape; a mask (0, 1) or probabilities in [0, 1]; inside is >= 0.5.
         stack: the pixel grid.
+        tolerance: pixels the contour may move for the sake of fewer points; the voxels inside stay the same ones. With 0
+            only collinear points are left out.
 
     Returns:
         Polygons, each (n, 3) LPS mm on one slice plane, the closing point not repeated.
     """
-    polygons = []
+    loops: list[np.ndarray] = []
+    parts: list[_Part] = []
     for k in np.flatnonzero((values >= 0.5).any(axis=(1, 2))):
-        for loop in outline_slice(values[k]):
-            polygons.append(stack.to_patient(loop, int(k)))
-    return polygons
+        _trace(values[k], int(k), loops, parts)
+    polygons = _finish(loops, parts, stack.spacing, _is_mask(values), tolerance)
+    return [stack.to_patient(polygon, part.k) for part, polygon in zip(parts, polygons, strict=True)]
 
 
-def outline_slice(values: np.ndarray) -> list[np.ndarray]:
-    """The keyholed loops of one slice [y, x], each (n, 2) of (x, y) pixel coordinates."""
-    values = np.asarray(values, dtype=np.float64)
+def outline_slice(
+    values: np.ndarray, spacing: tuple[float, float] = (1.0, 1.0), *, tolerance: float = 0.0
+) -> list[np.ndarray]:
+    """The keyholed loops of one slice [y, x], each (n, 2) of (x, y) pixel coordinates; `spacing` is (x, y)."""
+    values = np.asarray(values)
+    if not (values >= 0.5).any():
+        return []
+    loops: list[np.ndarray] = []
+    parts: list[_Part] = []
+    _trace(values, 0, loops, parts)
+    return _finish(loops, parts, spacing, _is_mask(values), tolerance)
+
+
+def _is_mask(values: np.ndarray) -> bool:
+    return values.dtype.kind in "bui" or bool(np.all((values == 0) | (values == 1)))
+
+
+def _trace(values: np.ndarray, k: int, loops: list[np.ndarray], parts: list[_Part]) -> None:
+    """Add the loops of a slice at the level 0.5, vertices on the grid lines between centres, and what belongs together."""
+    rows, columns = (np.flatnonzero((values >= 0.5).any(axis=axis)) for axis in (1, 0))
+    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
+    window = np.asarray(values[top : rows[-1] + 2, left : columns[-1] + 2], dtype=np.float64)
     # A value of exactly 0.5 would put a vertex on a voxel centre; the smallest step to its side does not move the contour.
-    clear = np.where(values >= 0.5, np.maximum(values, 0.5 + 1e-6), np.minimum(values, 0.5 - 1e-6))
+    clear = np.where(window >= 0.5, np.maximum(window, 0.5 + 1e-6), np.minimum(window, 0.5 - 1e-6))
     padded = np.pad(clear, 1)  # outside the image is outside the structure: every contour closes
     generator = contourpy.contour_generator(z=padded, name="serial", fill_type=contourpy.FillType.OuterOffset)
-    points, offsets = generator.filled(0.5, np.inf)
+    shift = np.array([left - 1.0, top - 1.0])
+    for points, offsets in zip(*generator.filled(0.5, np.inf), strict=True):
+        begin = len(loops)
+        loops += [points[a : b - 1] + shift for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        parts.append(_Part(k, list(range(begin, len(loops)))))
+
+
+def _finish(
+    loops: list[np.ndarray], parts: list[_Part], spacing: tuple[float, float], is_mask: bool, tolerance: float
+) -> list[np.ndarray]:
+    """One polygon a part: fitted (a mask), thinned and keyholed; (n, 2) pixel coordinates."""
+    if not loops:
+        return []
+    crossings = crossings_of(loops)
+    if is_mask:
+        along = fit(crossings, spacing, CLEARANCE)
+    else:
+        along = np.clip(crossings.along, CLEARANCE, 1 - CLEARANCE)
+    points = crossings.points(along)
+    starts = np.cumsum([0] + [len(loop) for loop in loops])
+    pinned = np.zeros(len(points), bool)
+    channels = [_channels(part, points * np.asarray(spacing), starts) for part in parts]
+    for part_channels in channels:
+        for a, b, _ in part_channels:
+            pinned[[a, b]] = True
+    kept = thin(crossings, along, pinned, tolerance, CLEARANCE)
     return [
-        _keyhole([_off_centres(part[a : b - 1]) - 1.0 for a, b in itertools.pairwise(offset)])
-        for part, offset in zip(points, offsets, strict=True)
+        points[_keyhole(part, part_channels, starts, kept)]
+        for part, part_channels in zip(parts, channels, strict=True)
     ]
 
 
-def _off_centres(vertices: np.ndarray) -> np.ndarray:
-    """Vertices lie on grid lines between two centres; those closer than CLEARANCE to one move along their line."""
-    nearest = np.rint(vertices)
-    beside = vertices - nearest
-    on_line = (
-        np.abs(beside) < 1e-8
-    )  # an integer but for the last bit of its interpolation; real distances are over 1e-7
-    too_close = ~on_line & (np.abs(beside) < CLEARANCE)
-    return np.where(too_close, nearest + np.copysign(CLEARANCE, beside), vertices)
+def _channels(part: _Part, points: np.ndarray, starts: np.ndarray) -> list[tuple[int, int, int]]:
+    """Where each hole is joined to what is joined already: (vertex there, vertex of the hole, the hole's loop).
+
+    The nearest hole comes first, by the shortest channel, so that no channel crosses another hole.
+    """
+    if len(part.loops) == 1:
+        return []
+    from scipy.spatial import KDTree
+
+    waiting = {loop: KDTree(points[starts[loop] : starts[loop + 1]]) for loop in part.loops[1:]}
+    best = {loop: (np.inf, -1, -1) for loop in waiting}
+    found, joined = [], part.loops[0]
+    while waiting:
+        begin, end = starts[joined], starts[joined + 1]
+        for loop, tree in waiting.items():
+            distances, nearest = tree.query(points[begin:end])
+            i = int(np.argmin(distances))
+            if distances[i] < best[loop][0]:
+                best[loop] = (float(distances[i]), int(begin) + i, int(starts[loop] + nearest[i]))
+        joined = min(waiting, key=lambda loop: best[loop][0])
+        found.append((*best[joined][1:], joined))
+        del waiting[joined]
+    return found
 
 
-def _keyhole(loops: list[np.ndarray]) -> np.ndarray:
-    """One loop from an outline and its holes: each hole is joined where it comes nearest to what is joined already."""
-    joined, holes = loops[0], list(loops[1:])
-    while holes:
-        gaps = [_nearest(joined, hole) for hole in holes]
-        chosen = int(np.argmin([gap[0] for gap in gaps]))  # nearest first: its channel cannot cross another hole
-        _, i, j = gaps[chosen]
-        hole = np.roll(holes.pop(chosen), -j, axis=0)
+def _keyhole(part: _Part, channels: list[tuple[int, int, int]], starts: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Vertex numbers of one loop that runs along the outline and, through the channels, around every hole."""
+    joined = _vertices(part.loops[0], starts, kept)
+    for there, here, loop in channels:
+        hole = _vertices(loop, starts, kept)
+        hole = np.roll(hole, -int(np.flatnonzero(hole == here)[0]))
+        i = int(np.flatnonzero(joined == there)[0])
         joined = np.concatenate([joined[: i + 1], hole, hole[:1], joined[i:]])
     return joined
 
 
-def _nearest(a: np.ndarray, b: np.ndarray) -> tuple[float, int, int]:
-    """Squared distance and indices of the nearest pair of points of two loops."""
-    from scipy.spatial import KDTree
-
-    distance, index = KDTree(b).query(a)
-    i = int(np.argmin(distance))
-    return float(distance[i]), i, int(index[i])
+def _vertices(loop: int, starts: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return starts[loop] + np.flatnonzero(kept[starts[loop] : starts[loop + 1]])
