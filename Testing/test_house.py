@@ -42,6 +42,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/phantom_dose.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_image.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_plan.py": "test_phantom.py",
+    "FedRTDatasetLib/regrid.py": "test_geometry.py",
     # Train
     "FedRTTrainLib/refusals.py": "test_model.py",
     "FedRTTrainLib/state.py": "test_training.py",

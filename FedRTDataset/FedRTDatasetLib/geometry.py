@@ -5,10 +5,13 @@ pixel centres, k is the slice index. Source: DICOM PS3.3 C.7.6.2.1.1 (Image Posi
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-REGULAR_TOLERANCE = 0.01  # of the slice step: positions written with few decimals still count as regular
+POSITION_TOLERANCE_MM = 0.1  # positions written with one decimal still count as regular
+STEP_TOLERANCE = 0.01  # of the slice step, where that is more
+SHEAR_TOLERANCE_PIXELS = 0.1  # slices displaced in their plane by less are not worth an interpolation
 
 
 @dataclass(frozen=True)
@@ -27,47 +30,76 @@ class SliceStack:
     spacing: tuple[float, float]
     shape: tuple[int, int, int]
 
-    @property
+    @cached_property
     def normal(self) -> np.ndarray:
         """Unit vector along increasing k; slices are sorted so that it is row x column direction."""
         return np.cross(self.row_direction, self.column_direction)
 
-    @property
+    @cached_property
+    def axes(self) -> np.ndarray:
+        """(3, 3): the directions of x, y and k as columns, as SimpleITK states a direction."""
+        return np.stack([self.row_direction, self.column_direction, self.normal], axis=1)
+
+    @cached_property
     def offsets(self) -> np.ndarray:
         """(n,) distance of each slice from slice 0 along the normal, mm, increasing."""
         return (self.positions - self.positions[0]) @ self.normal
 
-    @property
+    @cached_property
     def step(self) -> float:
-        """The slice distance of the regular grid this stack is brought to: its median gap, mm."""
+        """The slice distance of the regular grid this stack is brought to, mm.
+
+        Equal gaps: their mean. Unequal ones: the gap that a quarter of the gaps does not exceed (a missing slice or a
+        single narrow gap changes nothing, and where a head was scanned in two slice distances the finer one stays),
+        adjusted so that a whole number of steps reaches the last slice.
+        """
         gaps = np.diff(self.offsets)
-        return float(np.median(gaps)) if len(gaps) else 1.0
+        if not len(gaps):
+            return 1.0
+        if self.has_equal_gaps:
+            return float(self.offsets[-1] / len(gaps))
+        typical = float(np.quantile(gaps, 0.25, method="lower"))
+        return float(self.offsets[-1] / max(round(self.offsets[-1] / typical), 1))
+
+    @cached_property
+    def has_equal_gaps(self) -> bool:
+        """True where every slice lies within the tolerances of an equidistant one."""
+        equidistant = np.linspace(0.0, self.offsets[-1], len(self.offsets))
+        off = self.offsets - equidistant
+        step = self.offsets[-1] / max(len(self.offsets) - 1, 1)
+        return bool(off.max() - off.min() <= 2 * max(POSITION_TOLERANCE_MM, STEP_TOLERANCE * step))
+
+    @cached_property
+    def displacements(self) -> np.ndarray:
+        """(n, 2) pixels (x, y) by which each slice is displaced in its plane against slice 0 (gantry tilt); 0 if none."""
+        relative = self.positions - self.positions[0]
+        in_plane = np.stack([relative @ self.row_direction, relative @ self.column_direction], axis=1)
+        pixels = in_plane / np.array(self.spacing)
+        within = max(0.05, SHEAR_TOLERANCE_PIXELS * min(self.spacing))
+        return pixels if np.abs(in_plane).max() > within else np.zeros_like(pixels)
 
     @property
     def is_sheared(self) -> bool:
         """True where slices are displaced in their plane (gantry tilt)."""
-        in_plane = (self.positions - self.positions[0]) - self.offsets[:, None] * self.normal
-        return bool(np.abs(in_plane).max() > max(0.05, REGULAR_TOLERANCE * self.step))
+        return bool(self.displacements.any())
 
     @property
     def is_regular(self) -> bool:
-        """True where all gaps are equal, so that the array is a 3D image as it stands."""
-        gaps = np.diff(self.offsets)
-        return not self.is_sheared and bool(np.all(np.abs(gaps - self.step) <= REGULAR_TOLERANCE * self.step))
+        """True where all gaps are equal and nothing is sheared, so that the array is a 3D image as it stands."""
+        return not self.is_sheared and self.has_equal_gaps
 
     def nearest_slice(self, offsets: np.ndarray) -> np.ndarray:
-        """The slice index k for each offset along the normal (mm); -1 where it is beyond half a step of any slice."""
+        """The slice index k for each offset along the normal (mm), -1 where no slice stands for it.
+
+        A slice stands for half its narrower neighbouring gap on both sides, so not for slices that are missing.
+        """
         own = self.offsets
-        k = (
-            np.clip(np.searchsorted(own, offsets), 1, max(len(own) - 1, 1))
-            if len(own) > 1
-            else np.ones(len(offsets), int)
-        )
-        lower = k - 1
-        upper = np.minimum(k, len(own) - 1)
+        gaps = np.diff(own) if len(own) > 1 else np.array([self.step])
+        reach = 0.5 * np.minimum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0]))[: len(own)]
+        upper = np.clip(np.searchsorted(own, offsets), min(1, len(own) - 1), len(own) - 1)
+        lower = np.maximum(upper - 1, 0)
         nearest = np.where(np.abs(offsets - own[lower]) <= np.abs(own[upper] - offsets), lower, upper)
-        within = np.abs(offsets - own[nearest]) <= 0.5 * self.step + 1e-3
-        return np.where(within, nearest, -1)
+        return np.where(np.abs(offsets - own[nearest]) <= reach[nearest] + 1e-3, nearest, -1)
 
     def to_pixels(self, points: np.ndarray, k: int) -> np.ndarray:
         """(n, 3) LPS points on slice k as (n, 2) pixel coordinates (x, y)."""
@@ -86,39 +118,6 @@ class SliceStack:
         )
 
 
-def to_image(array: np.ndarray, stack: SliceStack):
-    """The array [k, y, x] as a SimpleITK image in LPS with one slice distance.
-
-    A regular stack is taken as it stands. Unequal gaps (a missing slice) are bridged by linear interpolation along the
-    normal onto the stack's median step. A sheared stack has no such image.
-
-    Raises:
-        ValueError: for a sheared stack.
-    """
-    import SimpleITK as sitk
-
-    if stack.is_sheared:
-        raise ValueError("a sheared stack has no orthogonal image")
-    if not stack.is_regular:
-        array = _interpolate_slices(array, stack)
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((*stack.spacing, stack.step))
-    image.SetOrigin(stack.positions[0].tolist())
-    direction = np.stack([stack.row_direction, stack.column_direction, stack.normal], axis=1)
-    image.SetDirection(direction.ravel().tolist())
-    return image
-
-
-def _interpolate_slices(array: np.ndarray, stack: SliceStack) -> np.ndarray:
-    """float32 array on equidistant slices from the first to the last slice of the stack."""
-    offsets = stack.offsets
-    wanted = np.arange(0.0, offsets[-1] + 0.25 * stack.step, stack.step)
-    upper = np.clip(np.searchsorted(offsets, wanted), 1, len(offsets) - 1)
-    share = np.clip((wanted - offsets[upper - 1]) / (offsets[upper] - offsets[upper - 1]), 0.0, 1.0)
-    share = share.astype(np.float32)[:, None, None]
-    return array[upper - 1] * (1 - share) + array[upper] * share
-
-
 def stack_of_image(image) -> SliceStack:
     """The slice stack of a SimpleITK 3D image."""
     direction = np.array(image.GetDirection()).reshape(3, 3)
@@ -126,3 +125,88 @@ def stack_of_image(image) -> SliceStack:
     spacing = image.GetSpacing()
     positions = np.array(image.GetOrigin()) + np.arange(slices)[:, None] * spacing[2] * direction[:, 2]
     return SliceStack(positions, direction[:, 0], direction[:, 1], (spacing[0], spacing[1]), (slices, rows, columns))
+
+
+def to_image(array: np.ndarray, stack: SliceStack, outside: float | None = None):
+    """The array [k, y, x] as a SimpleITK image in LPS with one slice distance and orthogonal axes.
+
+    A regular stack is taken as it stands, type included. Unequal gaps (a missing slice) and displaced slices (gantry
+    tilt) are interpolated once, to float32: onto equidistant planes parallel to the slices, in a box that holds every
+    slice. `outside` fills what the box has beside them, the lowest value by default.
+    """
+    import SimpleITK as sitk
+
+    if not stack.is_regular:
+        lowest = float(array.min()) if outside is None else outside
+        return bring_to(array, stack, orthogonal_grid(stack), lowest)
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((*map(float, stack.spacing), stack.step))
+    image.SetOrigin(stack.positions[0].tolist())
+    image.SetDirection(stack.axes.ravel().tolist())
+    return image
+
+
+def orthogonal_grid(stack: SliceStack):
+    """The `preprocess.Grid` of `to_image`: the stack's own pixel size and step, slice 0 on its own pixels."""
+    from .preprocess import Grid
+
+    shift = stack.displacements
+    first, last = np.floor(shift.min(axis=0) + 1e-6).astype(int), np.ceil(shift.max(axis=0) - 1e-6).astype(int)
+    slices = round(stack.offsets[-1] / stack.step) + 1
+    origin = stack.to_patient(first[None].astype(float), 0)[0]
+    columns, rows = np.array(stack.shape[:0:-1]) + last - first
+    return Grid(
+        size=(int(columns), int(rows), slices),
+        spacing_mm=(*map(float, stack.spacing), stack.step),
+        origin_mm=origin.tolist(),
+        direction=stack.axes.ravel().tolist(),
+    )
+
+
+def bring_to(array: np.ndarray, stack: SliceStack, grid, outside: float):
+    """Any stack (regular, with gaps, sheared) onto any grid in one linear interpolation.
+
+    Axes that become coarser are smoothed first, so that nothing aliases. Between two slices values run along the line
+    that joins equal pixels, which in a tilted stack is the table's axis.
+
+    Args:
+        array: [k, y, x] of the stack's shape.
+        grid: size, spacing_mm, origin_mm, direction as `preprocess.Grid`.
+        outside: the value more than half a voxel beside the stack.
+
+    Returns:
+        SimpleITK float32 image on `grid`.
+    """
+    import SimpleITK as sitk
+
+    from .regrid import interpolated, smoothed
+
+    array = smoothed(np.asarray(array, dtype=np.float32), stack, grid)
+    if stack.is_regular:
+        return sitk.Resample(
+            to_image(array, stack), grid.size, sitk.Transform(), sitk.sitkLinear, grid.origin_mm, grid.spacing_mm,
+            grid.direction, outside, sitk.sitkFloat32,
+        )  # fmt: skip
+    image = sitk.GetImageFromArray(interpolated(array, stack, grid, outside))
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    image.SetDirection(grid.direction)
+    return image
+
+
+def sample_at(image, stack: SliceStack, outside: float) -> np.ndarray:
+    """The values of a SimpleITK image at the pixel centres of a series' own slices: float32 [k, y, x].
+
+    For what was found on the orthogonal grid (a probability map) and is to be written as contours on the slices.
+    """
+    import SimpleITK as sitk
+
+    rows, columns = stack.shape[1:]
+    values = np.empty(stack.shape, dtype=np.float32)
+    for k, position in enumerate(stack.positions):
+        plane = sitk.Resample(
+            image, (columns, rows, 1), sitk.Transform(), sitk.sitkLinear, position.tolist(),
+            (*map(float, stack.spacing), 1.0), stack.axes.ravel().tolist(), outside, sitk.sitkFloat32,
+        )  # fmt: skip
+        values[k] = sitk.GetArrayViewFromImage(plane)[0]
+    return values
