@@ -111,7 +111,8 @@ def add_rtstruct(series: Series, rois: dict[str, list[np.ndarray]], path: Path |
             for header in headers:
                 setattr(header, keyword, value)
     path = path or series.folder / "structures.dcm"
-    write_rtstruct(path, headers, [RoiContours(name, polygons) for name, polygons in rois.items()], "test")
+    contours = [RoiContours(name, polygons) for name, polygons in rois.items()]
+    write_rtstruct(path, headers, contours, "test", longest_name=None)
     return path
 
 

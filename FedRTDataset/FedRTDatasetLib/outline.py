@@ -5,6 +5,7 @@ between the same centres (`outline_fit`). Holes are joined to their outline by a
 DICOM PS3.3 C.8.8.6.3), which every reader of CLOSED_PLANAR contours understands.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import contourpy
@@ -76,7 +77,7 @@ def _trace(values: np.ndarray, k: int, loops: list[np.ndarray], parts: list[_Par
     shift = np.array([left - 1.0, top - 1.0])
     for points, offsets in zip(*generator.filled(0.5, np.inf), strict=True):
         begin = len(loops)
-        loops += [points[a : b - 1] + shift for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        loops += [points[a : b - 1] + shift for a, b in itertools.pairwise(offsets)]
         parts.append(_Part(k, list(range(begin, len(loops)))))
 
 
@@ -87,10 +88,7 @@ def _finish(
     if not loops:
         return []
     crossings = crossings_of(loops)
-    if is_mask:
-        along = fit(crossings, spacing, CLEARANCE)
-    else:
-        along = np.clip(crossings.along, CLEARANCE, 1 - CLEARANCE)
+    along = fit(crossings, spacing, CLEARANCE) if is_mask else np.clip(crossings.along, CLEARANCE, 1 - CLEARANCE)
     points = crossings.points(along)
     starts = np.cumsum([0] + [len(loop) for loop in loops])
     pinned = np.zeros(len(points), bool)
@@ -100,8 +98,7 @@ def _finish(
             pinned[[a, b]] = True
     kept = thin(crossings, along, pinned, tolerance, CLEARANCE)
     return [
-        points[_keyhole(part, part_channels, starts, kept)]
-        for part, part_channels in zip(parts, channels, strict=True)
+        points[_keyhole(part, part_channels, starts, kept)] for part, part_channels in zip(parts, channels, strict=True)
     ]
 
 

@@ -18,7 +18,7 @@ STRETCHES = (16, 11, 7, 4)  # vertices to either side of the one that is placed
 ROUNDS = 2  # the second finds longer stretches, on what the first placed
 SLACK = 0.05  # of the way between two centres that a parabola may miss its strip; the vertex itself never leaves it
 SHARE = 0.6  # the longest stretch as a share of the loop: a small loop's ends must not meet
-CHUNK = 1 << 14  # vertices fitted together; what they need stays in the processor's cache
+CHUNK = 1 << 12  # vertices fitted together; what they need stays in the processor's cache
 
 
 @dataclass
@@ -106,27 +106,39 @@ def _parabolas(crossings, points, step, along, scale, index, reach) -> tuple[np.
     arc = np.zeros(around.shape)
     np.cumsum(step[around[:, :-1]], axis=1, out=arc[:, 1:])
     arc -= arc[:, reach : reach + 1].copy()
-    offset = points[around] - points[index][:, None]
-    coefficients = _least_squares(arc, offset)
-    constant, slope, bend = (coefficients[:, None, :, power] for power in range(3))
-    fitted = constant + arc[..., None] * (slope + arc[..., None] * bend)
-    tangent = slope + 2 * arc[..., None] * bend
-    axis = crossings.axis[around]
-    # A step along the grid line that brings the vertex onto the parabola's tangent: (fitted - offset) x tangent / (line x tangent).
-    gap = fitted - offset
-    across = gap[..., 0] * tangent[..., 1] - gap[..., 1] * tangent[..., 0]
-    line = np.where(axis == 0, tangent[..., 1] * scale[0], -tangent[..., 0] * scale[1])
-    line = np.where(np.abs(line) < 1e-6, 1e-6, line)
+    x, y = (points[around, c] - points[index, c, None] for c in (0, 1))
+    of_x, of_y = _least_squares(arc, x, y)
+    gap_x, slope_x = _parabola(of_x, arc)
+    gap_y, slope_y = _parabola(of_y, arc)
+    # The step along the grid line that brings a vertex onto the parabola: (gap x tangent) / (line x tangent).
+    gap_x -= x
+    gap_y -= y
+    across = gap_x * slope_y - gap_y * slope_x
+    line = np.where(crossings.axis[around] == 0, slope_y * scale[0], slope_x * -scale[1])
+    line[np.abs(line) < 1e-6] = 1e-6
     crossed = along[around] + across / line
     separates = ((crossed > -SLACK) & (crossed < 1 + SLACK)).all(axis=1)
     return crossed[:, reach], separates
 
 
-def _least_squares(arc: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(n, 2, 3) coefficients of the parabolas values(arc), lowest power first, for (n, m) arcs and (n, m, 2) values."""
-    powers = [np.ones_like(arc), arc, arc * arc]
-    moments = [powers[0].sum(axis=1), arc.sum(axis=1), powers[2].sum(axis=1)]
-    moments += [(powers[2] * arc).sum(axis=1), (powers[2] * powers[2]).sum(axis=1)]
+def _parabola(coefficients: np.ndarray, arc: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values and slopes at (n, m) arcs of n parabolas, (n, 3), lowest power first."""
+    constant, slope, bend = coefficients[:, 0, None], coefficients[:, 1, None], coefficients[:, 2, None]
+    bent = bend * arc
+    return constant + arc * (slope + bent), slope + 2 * bent
+
+
+def _least_squares(arc: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
+    """(n, 3) coefficients, lowest power first, of the parabolas through (n, m) values at (n, m) arcs."""
+    square = arc * arc
+    moments = [np.full(len(arc), float(arc.shape[1])), arc.sum(axis=1), square.sum(axis=1)]
+    moments += [np.einsum("nm,nm->n", square, power) for power in (arc, square)]
     normal = np.stack([np.stack([moments[i + j] for j in range(3)], axis=1) for i in range(3)], axis=1)
-    right = np.stack([np.einsum("nm,nmc->nc", power, values) for power in powers], axis=1)
-    return np.linalg.solve(normal, right).transpose(0, 2, 1)
+    right = np.stack(
+        [
+            np.stack([v.sum(axis=1), np.einsum("nm,nm->n", arc, v), np.einsum("nm,nm->n", square, v)], axis=1)
+            for v in values
+        ],
+        axis=2,
+    )
+    return list(np.linalg.solve(normal, right).transpose(2, 0, 1))

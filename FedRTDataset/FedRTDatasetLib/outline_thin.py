@@ -1,9 +1,9 @@
 """Fewer points for the same contour, with a proof that no voxel changes.
 
 Every vertex of an outline lies on a grid line between the centres of two neighbouring voxels, one inside, one outside.
-A vertex is left out when the straight line between the vertices that stay crosses that same stretch of grid line, a clearance
-away from both centres. Between two crossings the line stays in one (convex) grid cell, so it passes the same cells through the same
-stretches in the same order as before: every row and column of centres is crossed between the same two centres, and
+A vertex is left out when the straight line between the vertices that stay crosses that same stretch of grid line, a
+clearance away from both centres. Between two crossings the line stays in one (convex) grid cell, so it passes the same
+cells through the same stretches as before: every row and column of centres is crossed between the same two centres, and
 the even-odd rule gives the same voxels. Nor do strands of contour come to cross: a cell holds one, or two that cut off
 opposite corners of it and cannot meet.
 """
@@ -15,9 +15,7 @@ from .outline_fit import Crossings
 EXACT = 1e-6  # pixels: collinear but for the last bits
 
 
-def thin(
-    crossings: Crossings, along: np.ndarray, pinned: np.ndarray, tolerance: float, clearance: float
-) -> np.ndarray:
+def thin(crossings: Crossings, along: np.ndarray, pinned: np.ndarray, tolerance: float, clearance: float) -> np.ndarray:
     """Which vertices stay, (n,) bool; of every loop at least three.
 
     Args:
@@ -60,7 +58,9 @@ def _droppable(points, crossings, along, kept, chosen, last, tolerance, clearanc
     between = np.flatnonzero(~staying)  # chosen now, or left out before
     before = stays[number[between]]
     following = stays[np.minimum(number[between] + 1, len(stays) - 1)]
-    end = np.where((number[between] + 1 < len(stays)) & (following <= last[between]), following, crossings.first[between])
+    end = np.where(
+        (number[between] + 1 < len(stays)) & (following <= last[between]), following, crossings.first[between]
+    )
     begin, chord = points[before], points[end] - points[before]
     axis = crossings.axis[between]
     across = 1 - axis  # the coordinate that is the same along the grid line

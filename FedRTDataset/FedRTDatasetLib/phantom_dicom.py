@@ -94,9 +94,13 @@ def write_structures(
     isocentre: np.ndarray,
 ) -> None:
     """Write the RTSTRUCT. rois: polygons in the phantom's frame; isocentre: (3,) in the phantom's frame."""
-    moved = [RoiContours(r.name, [p + person.offset for p in r.polygons], r.color, r.interpreted_type) for r in rois]
+    moved = [
+        RoiContours(r.name, [p + person.offset for p in r.polygons], r.color, r.interpreted_type or "ORGAN")
+        for r in rois
+    ]
     point = np.array(isocentre)[None] + person.offset
-    moved.append(RoiContours(hospital.habits.helper_names["isocentre"], [point], (255, 255, 255), "ISOCENTER"))
+    name = hospital.habits.helper_names["isocentre"]
+    moved.append(RoiContours(name, [], (255, 255, 255), "ISOCENTER", others=[("POINT", point)]))
     write_rtstruct(
         path,
         headers,
@@ -106,10 +110,9 @@ def write_structures(
         when=person.scanned + datetime.timedelta(hours=3),
         manufacturer=hospital.planning_system[0],
         character_set=hospital.character_set,
+        longest_name=None,  # the hospital's own names, whatever their length
     )
-    # A point is no area, so the product's writer has no use for one; planning systems write it for the isocentre.
     dataset = pydicom.dcmread(path)
-    dataset.ROIContourSequence[-1].ContourSequence[0].ContourGeometricType = "POINT"
     dataset.ManufacturerModelName = hospital.planning_system[1]
     dataset.InstitutionName = hospital.institution
     dataset.OperatorsName = hospital.physicians[0]
