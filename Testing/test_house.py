@@ -42,6 +42,9 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/phantom_dose.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_image.py": "test_phantom.py",
     "FedRTDatasetLib/phantom_plan.py": "test_phantom.py",
+    "FedRTDatasetLib/bridging.py": "test_rasterise.py",
+    "FedRTDatasetLib/contour_rule.py": "test_rasterise.py",
+    "FedRTDatasetLib/scanline.py": "test_rasterise.py",
     "FedRTDatasetLib/regrid.py": "test_geometry.py",
     # Train
     "FedRTTrainLib/refusals.py": "test_model.py",

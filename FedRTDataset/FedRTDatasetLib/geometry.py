@@ -101,8 +101,8 @@ class SliceStack:
         nearest = np.where(np.abs(offsets - own[lower]) <= np.abs(own[upper] - offsets), lower, upper)
         return np.where(np.abs(offsets - own[nearest]) <= reach[nearest] + 1e-3, nearest, -1)
 
-    def to_pixels(self, points: np.ndarray, k: int) -> np.ndarray:
-        """(n, 3) LPS points on slice k as (n, 2) pixel coordinates (x, y)."""
+    def to_pixels(self, points: np.ndarray, k: int | np.ndarray) -> np.ndarray:
+        """(n, 3) LPS points on slice k (one for all, or (n,) each its own) as (n, 2) pixel coordinates (x, y)."""
         relative = points - self.positions[k]
         return np.stack(
             [relative @ self.row_direction / self.spacing[0], relative @ self.column_direction / self.spacing[1]],

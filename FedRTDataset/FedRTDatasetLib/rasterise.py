@@ -1,64 +1,221 @@
 """Planar contours to voxels: the even-odd rule at voxel centres, nothing snapped.
 
-A voxel belongs to a structure when its centre lies inside an odd number of the structure's contours on its slice. That
-gives keyhole holes, contours drawn inside another (XOR holes) and islands in holes their right meaning without knowing
-which is which (DICOM PS3.3 C.8.8.6.3). Two contours of one ROI that overlap therefore cancel in their overlap.
+A voxel belongs to a structure when its centre lies inside the structure's contours on its slice; what several contours on
+one slice mean together is told in contour_rule.py. Slices without contours of their own stay empty, except where the
+structure is bridged (bridging.py), which is recorded.
 """
 
-import numpy as np
+from dataclasses import dataclass
 
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from .bridging import Plane, bridge
+from .contour_rule import arrangement, fill_arranged
 from .geometry import SliceStack
+from .rtstruct_read import XOR, Roi
+from .scanline import fill_even_odd, fill_slices
+
+__all__ = ["RasterRecord", "RoiMask", "fill_even_odd", "rasterise", "rasterise_roi"]
+
+ON_SLICE_MM = 0.1  # a contour this close to a slice (or ON_SLICE of the step) lies on it: rounded coordinates
+ON_SLICE = 0.05
+
+
+class RasterRecord(BaseModel):
+    """How a ROI's contours became its mask: counts and slice indices k of the stack, no names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    closed_contours: int = 0
+    """CLOSED_PLANAR and CLOSEDPLANAR_XOR contours that were read."""
+    open_contours: int = 0
+    """POINT, OPEN_PLANAR and OPEN_NONPLANAR contours: they enclose no area and are kept beside the mask."""
+    broken_contours: int = 0
+    """Contours without usable points (fewer than three for a closed one, not finite, not triplets): left out."""
+    beyond_contours: int = 0
+    """Closed contours on no slice of the stack (beyond its ends, or where slices are missing) that no bridge used."""
+    tilted_contours: int = 0
+    """Closed contours that do not lie in the plane of the slices: left out of the mask."""
+    repeated_contours: int = 0
+    """Contours that repeat another on their slice: counted once."""
+    crossing_contours: int = 0
+    """Pairs of contours on one slice that overlap: their union counts."""
+    exclusive: bool = False
+    """True where contours of type CLOSEDPLANAR_XOR were combined by exclusive disjunction."""
+    moved_slices: list[int] = []
+    """Slices that took the shape of a contour that lies beside them, no contour lying on the other side."""
+    interpolated_slices: list[int] = []
+    """Slices without a contour of their own between two contours, filled by shape-based interpolation."""
+    interpolated_from_mm: float | None = None
+    """The widest distance between two contour planes that was bridged."""
+    empty_slices: list[int] = []
+    """Slices without contours between contoured ones that were left empty: forgotten, or meant to be so."""
+    sub_voxel_slices: list[int] = []
+    """Slices whose contours enclose no voxel centre."""
+    voxels: int = 0
+
+    @property
+    def is_sub_voxel(self) -> bool:
+        """True where the whole structure encloses no voxel centre: its mask is empty, its contours are not."""
+        return not self.voxels and bool(self.sub_voxel_slices)
+
+
+@dataclass
+class RoiMask:
+    """mask: uint8 [k, y, x] of the stack's shape. record: how it came about."""
+
+    mask: np.ndarray
+    record: RasterRecord
+
+
+@dataclass
+class _Loops:
+    """Closed contours as flat arrays: points (n, 3) LPS mm, starts (m + 1,), exclusive (m,) bool."""
+
+    points: np.ndarray
+    starts: np.ndarray
+    exclusive: np.ndarray
+    repeated: int = 0
+    crossing: int = 0
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def loop(self, i: int) -> np.ndarray:
+        return self.points[self.starts[i] : self.starts[i + 1]]
 
 
 def rasterise(polygons: list[np.ndarray], stack: SliceStack) -> tuple[np.ndarray, int]:
-    """The mask of a structure's closed planar contours.
+    """The mask of closed planar contours, each on the slice it is nearest to; nothing is bridged.
 
     Args:
         polygons: each (n, 3) LPS mm, one closed contour (the last point joins the first).
         stack: the pixel grid.
 
     Returns:
-        uint8 mask [k, y, x] of the stack's shape, and the number of contours that lie beyond half a step of any slice.
+        uint8 mask [k, y, x] of the stack's shape, and the number of contours that no slice stands for or that are tilted
+        against the slices.
     """
+    made = _rasterise(_loops(polygons, [False] * len(polygons)), stack, None)
+    return made.mask, made.record.beyond_contours + made.record.tilted_contours
+
+
+def rasterise_roi(roi: Roi, stack: SliceStack, drawn_on: SliceStack | None = None) -> RoiMask:
+    """The mask of a ROI and the record of what its contours were and what was done about them.
+
+    Args:
+        roi: as read from an RTSTRUCT.
+        stack: the pixel grid of the mask; also the orthogonal grid that a tilted or uneven series was brought to.
+        drawn_on: the series' own slices where `stack` is another grid: what lies between two of them is bridged.
+    """
+    closed = [contour for contour in roi.contours if contour.is_area]
+    made = _rasterise(
+        _loops([contour.points for contour in closed], [contour.kind == XOR for contour in closed]),
+        stack,
+        drawn_on or stack,
+    )
+    made.record = made.record.model_copy(
+        update={"open_contours": roi.other_contours, "broken_contours": roi.broken_contours}
+    )
+    return made
+
+
+def _loops(polygons: list[np.ndarray], exclusive: list[bool]) -> _Loops:
+    starts = np.concatenate([[0], np.cumsum([len(polygon) for polygon in polygons])]).astype(np.int64)
+    points = np.concatenate(polygons) if polygons else np.zeros((0, 3))
+    return _Loops(points, starts, np.array(exclusive, dtype=bool))
+
+
+def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None) -> RoiMask:
     mask = np.zeros(stack.shape, dtype=np.uint8)
-    per_slice: dict[int, list[np.ndarray]] = {}
-    beyond = 0
-    for polygon in polygons:
-        offset = (polygon.mean(axis=0) - stack.positions[0]) @ stack.normal
-        k = int(stack.nearest_slice(np.array([offset]))[0])
-        if k < 0:
-            beyond += 1
+    if not len(loops):
+        return RoiMask(mask, RasterRecord())
+    planes, tilted = _planes(loops, stack)
+    own = [plane for plane in planes if plane.k is not None]
+    _fill_own_slices(mask, loops, own, stack)
+    bridged = bridge(mask, stack, drawn_on, planes, lambda plane, k: _fill_plane(loops, plane.contours, stack, k))
+    unused = [plane for plane in planes if plane.k is None and not plane.used]
+    record = RasterRecord(
+        closed_contours=len(loops),
+        beyond_contours=sum(len(plane.contours) for plane in unused),
+        tilted_contours=tilted,
+        repeated_contours=loops.repeated,
+        crossing_contours=loops.crossing,
+        exclusive=bool(loops.exclusive.any()),
+        moved_slices=bridged.moved,
+        interpolated_slices=bridged.interpolated,
+        interpolated_from_mm=bridged.widest_mm,
+        empty_slices=bridged.empty,
+        sub_voxel_slices=[plane.k for plane in own if not mask[plane.k].any()],
+        voxels=int(np.count_nonzero(mask)),
+    )
+    return RoiMask(mask, record)
+
+
+def _planes(loops: _Loops, stack: SliceStack) -> tuple[list[Plane], int]:
+    """The contours by their distance from slice 0 along the normal, sorted; and how many are tilted out of a slice."""
+    along = (loops.points - stack.positions[0]) @ stack.normal
+    first = loops.starts[:-1]
+    tilted = np.maximum.reduceat(along, first) - np.minimum.reduceat(along, first) > 0.5 * stack.step
+    offsets = np.add.reduceat(along, first) / np.diff(loops.starts)
+    nearest = np.abs(offsets[:, None] - stack.offsets).argmin(axis=1)
+    on_slice = np.abs(offsets - stack.offsets[nearest]) <= max(ON_SLICE_MM, ON_SLICE * stack.step)
+
+    of_slice: dict[int, list[int]] = {}
+    beside: list[Plane] = []
+    for i in np.argsort(offsets, kind="stable"):
+        if tilted[i]:
+            continue
+        if on_slice[i]:
+            of_slice.setdefault(int(nearest[i]), []).append(int(i))
+        elif beside and offsets[i] - beside[-1].offset <= ON_SLICE_MM:
+            beside[-1].contours.append(int(i))
         else:
-            per_slice.setdefault(k, []).append(stack.to_pixels(polygon, k))
-    for k, loops in per_slice.items():
-        mask[k] = fill_even_odd(loops, stack.shape[1:])
-    return mask, beyond
+            beside.append(Plane(float(offsets[i]), [int(i)]))
+    planes = beside + [Plane(float(stack.offsets[k]), sorted(members), k) for k, members in of_slice.items()]
+    return sorted(planes, key=lambda plane: plane.offset), int(tilted.sum())
 
 
-def fill_even_odd(loops: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """uint8 [rows, columns]: 1 where a pixel centre lies inside an odd number of `loops`, each (n, 2) of (x, y).
+def _fill_own_slices(mask: np.ndarray, loops: _Loops, planes: list[Plane], stack: SliceStack) -> None:
+    """Fill the contours that lie on slices: all at once but for slices where contours may overlap."""
+    boxes = _boxes(loops, stack)
+    slice_of = np.full(len(loops), -1)
+    for plane in planes:
+        if len(plane.contours) > 1 and _any_meet(boxes[plane.contours]) and not loops.exclusive[plane.contours].any():
+            mask[plane.k] = _fill_plane(loops, plane.contours, stack, plane.k)
+        else:
+            slice_of[plane.contours] = plane.k
+    length = np.diff(loops.starts)
+    chosen = slice_of >= 0
+    k = np.repeat(slice_of, length)
+    wanted = k >= 0
+    starts = np.concatenate([[0], np.cumsum(length[chosen])])
+    if chosen.any():
+        fill_slices(mask, stack.to_pixels(loops.points[wanted], k[wanted]), starts, slice_of[chosen])
 
-    Every edge toggles, on each row whose centre line it crosses, all pixels from the crossing rightwards; half-open
-    intervals (upper end excluded, left border included) make a vertex on a centre line count exactly once.
-    """
-    start = np.concatenate(loops)
-    end = np.concatenate([np.roll(loop, -1, axis=0) for loop in loops])
-    rows, columns = shape
 
-    upward = start[:, 1] < end[:, 1]
-    low = np.where(upward[:, None], start, end)
-    high = np.where(upward[:, None], end, start)
-    first = np.clip(np.ceil(low[:, 1]), 0, rows).astype(np.int64)
-    last = np.clip(np.ceil(high[:, 1]), 0, rows).astype(np.int64)  # exclusive
-    count = last - first
-    crossed = count > 0
-    first, count, low, high = first[crossed], count[crossed], low[crossed], high[crossed]
+def _boxes(loops: _Loops, stack: SliceStack) -> np.ndarray:
+    """(m, 4) mm: lower and upper corner of each contour in the plane."""
+    in_plane = loops.points @ stack.axes[:, :2]
+    first = loops.starts[:-1]
+    return np.hstack([np.minimum.reduceat(in_plane, first), np.maximum.reduceat(in_plane, first)])
 
-    edge = np.repeat(np.arange(len(count)), count)
-    row = first[edge] + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    slope = (high[:, 0] - low[:, 0]) / (high[:, 1] - low[:, 1])
-    crossing = low[edge, 0] + (row - low[edge, 1]) * slope[edge]
-    column = np.clip(np.ceil(crossing), 0, columns).astype(np.int64)
 
-    toggles = np.bincount(row * (columns + 1) + column, minlength=rows * (columns + 1)).reshape(rows, columns + 1)
-    return (np.cumsum(toggles, axis=1)[:, :columns] & 1).astype(np.uint8)
+def _any_meet(boxes: np.ndarray) -> bool:
+    low, high = boxes[:, :2], boxes[:, 2:]
+    meet = ((low[:, None] <= high) & (low <= high[:, None])).all(axis=2)
+    return bool(meet.sum() > len(boxes))
+
+
+def _fill_plane(loops: _Loops, contours: list[int], stack: SliceStack, k: int) -> np.ndarray:
+    """uint8 [y, x]: what contours on one plane mean together, seen along the normal on the pixels of slice k."""
+    pixels = [stack.to_pixels(loops.loop(i), k) for i in contours]
+    if len(pixels) == 1 or loops.exclusive[contours].any():
+        return fill_even_odd(pixels, stack.shape[1:])
+    arranged = arrangement(pixels)
+    loops.repeated += len(arranged.same)
+    loops.crossing += len(arranged.crossing)
+    if arranged.simple:
+        return fill_even_odd(pixels, stack.shape[1:])
+    return fill_arranged(pixels, arranged, stack.shape[1:])

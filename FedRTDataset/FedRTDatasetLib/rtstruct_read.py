@@ -9,21 +9,54 @@ from pydicom.dataset import Dataset
 
 from .errors import FedRTError
 
+CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
+KINDS = (CLOSED, XOR, "POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
+"""Contour Geometric Type: its enumerated values (C.8.8.6)."""
+
+
+@dataclass
+class Contour:
+    """kind: Contour Geometric Type, one of KINDS ("" if the file gives none of them). points: (n, 3) LPS mm, n >= 1."""
+
+    kind: str
+    points: np.ndarray
+
+    @property
+    def is_area(self) -> bool:
+        """True for a closed contour that can enclose one: at least three points."""
+        return self.kind in (CLOSED, XOR) and len(self.points) >= 3
+
 
 @dataclass
 class Roi:
     """One ROI of a structure set.
 
-    number: ROI Number. name: ROI Name as written. polygons: CLOSED_PLANAR contours, each (n, 3) LPS mm.
-    other_contours: how many contours of other types (POINT, OPEN_PLANAR, ...) the ROI has; they enclose no area.
-    broken_contours: how many contours could not be used (fewer than three points, not finite, not triplets).
+    number: ROI Number. name: ROI Name as written. contours: all of them with usable points, in the order of the file.
+    unreadable_contours: how many have no points, or points that are not finite triplets.
+    frame_of_reference_uid: Referenced Frame of Reference UID, "" if absent.
     """
 
     number: int
     name: str
-    polygons: list[np.ndarray] = field(default_factory=list)
-    other_contours: int = 0
-    broken_contours: int = 0
+    contours: list[Contour] = field(default_factory=list)
+    unreadable_contours: int = 0
+    frame_of_reference_uid: str = ""
+
+    @property
+    def polygons(self) -> list[np.ndarray]:
+        """The closed contours that enclose an area, each (n, 3) LPS mm."""
+        return [contour.points for contour in self.contours if contour.is_area]
+
+    @property
+    def other_contours(self) -> int:
+        """How many contours are of other types (POINT, OPEN_PLANAR, ...); they enclose no area."""
+        return sum(contour.kind not in (CLOSED, XOR) for contour in self.contours)
+
+    @property
+    def broken_contours(self) -> int:
+        """How many contours could not be used: unreadable, or closed ones of fewer than three points."""
+        closed = sum(contour.kind in (CLOSED, XOR) for contour in self.contours)
+        return self.unreadable_contours + closed - len(self.polygons)
 
 
 def read_rtstruct(path: Path | str) -> list[Roi]:
@@ -53,7 +86,8 @@ def rois_of(dataset: Dataset) -> list[Roi]:
     rois = {}
     for item in dataset.get("StructureSetROISequence") or []:
         number = int(item.ROINumber)
-        rois[number] = Roi(number, str(item.get("ROIName", "")).strip())
+        frame = str(item.get("ReferencedFrameOfReferenceUID") or "")
+        rois[number] = Roi(number, str(item.get("ROIName", "")).strip(), frame_of_reference_uid=frame)
     for item in dataset.get("ROIContourSequence") or []:
         roi = rois.get(int(item.ReferencedROINumber))
         if roi is None:
@@ -64,31 +98,39 @@ def rois_of(dataset: Dataset) -> list[Roi]:
 
 
 def _add_contour(roi: Roi, contour: Dataset) -> None:
-    if str(contour.get("ContourGeometricType", "")) not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
-        roi.other_contours += 1
-        return
+    kind = str(contour.get("ContourGeometricType", "")).strip()
     points = contour_points(contour)
-    if points is None or len(points) < 3:
-        roi.broken_contours += 1
+    if points is None or not len(points):
+        roi.unreadable_contours += 1
     else:
-        roi.polygons.append(points)
+        roi.contours.append(Contour(kind if kind in KINDS else "", points))
 
 
 def contour_points(contour: Dataset) -> np.ndarray | None:
-    """(n, 3) LPS mm of a Contour Sequence item, or None where its data are not finite triplets.
-
-    The bytes are parsed directly: turning each of some 100,000 decimal strings into a Python object takes 20 times as long.
-    """
+    """(n, 3) LPS mm of a Contour Sequence item, or None where its data are not finite triplets."""
     if "ContourData" not in contour:
         return None
     raw = contour.get_item("ContourData").value
+    if isinstance(raw, bytes):
+        return points_of(raw)
     try:
-        if isinstance(raw, bytes):
-            values = np.array(raw.strip(b" \x00").split(b"\\"), dtype=np.float64)
-        else:
-            values = np.array([float(value) for value in raw], dtype=np.float64)
+        return _triplets(np.array([float(value) for value in raw], dtype=np.float64))
+    except (TypeError, ValueError):
+        return None
+
+
+def points_of(raw: bytes) -> np.ndarray | None:
+    """(n, 3) LPS mm of the bytes of Contour Data, or None where they are not finite triplets.
+
+    Parsed directly: turning each of some 100,000 decimal strings into a Python object takes 20 times as long.
+    """
+    try:
+        return _triplets(np.array(raw.strip(b" \x00").split(b"\\"), dtype=np.float64))
     except ValueError:
         return None
+
+
+def _triplets(values: np.ndarray) -> np.ndarray | None:
     if values.size % 3 or not np.isfinite(values).all():
         return None
-    return values.reshape(-1, 3)
+    return values.reshape(-1, 3) + 0.0  # "-0" is 0
