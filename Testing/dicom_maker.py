@@ -1,5 +1,6 @@
 """Small DICOM series and structure sets with known geometry, for tests."""
 
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,10 +51,11 @@ def make_series(
     name: str = "Doe^Jane",
     modality: str = "CT",
     offsets: list[float] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Series:
     """Write a series of noise; `spacing` is (x, y) mm, `offsets` places the slices along the normal (mm)."""
     folder.mkdir(parents=True, exist_ok=True)
+    seed = zlib.crc32(patient.encode()) if seed is None else seed  # patients differ
     offsets = offsets if offsets is not None else [step * k for k in range(slices)]
     normal = np.cross(orientation[:3], orientation[3:])
     voxels = np.random.default_rng(seed).integers(-100, 300, (len(offsets), rows, columns)).astype(np.int16)

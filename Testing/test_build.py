@@ -103,8 +103,8 @@ def test_second_run_changes_nothing_and_a_new_patient_is_added(tmp_path, monkeyp
 
     make_patient(tmp_path / "in" / "b", "two")
     built = []
-    original = build_module._build_case
-    monkeypatch.setattr(build_module, "_build_case", lambda s, *rest: built.append(s.case_id) or original(s, *rest))
+    original = build_module.build_case
+    monkeypatch.setattr(build_module, "build_case", lambda s, *rest: built.append(s.case_id) or original(s, *rest))
     build(tmp_path / "in", tmp_path / "out")
     assert len(Dataset.open(tmp_path / "out").cases) == 2
     assert len(built) == 1
@@ -113,7 +113,7 @@ def test_second_run_changes_nothing_and_a_new_patient_is_added(tmp_path, monkeyp
 def test_half_written_dataset_is_refused_and_finished_by_the_next_build(tmp_path, monkeypatch):
     for name in "abc":
         make_patient(tmp_path / "in" / name, name)
-    original, built = build_module._build_case, []
+    original, built = build_module.build_case, []
 
     def stop_at_second(source, *rest):
         if built:
@@ -122,7 +122,7 @@ def test_half_written_dataset_is_refused_and_finished_by_the_next_build(tmp_path
         return original(source, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(build_module, "_build_case", stop_at_second)
+        patch.setattr(build_module, "build_case", stop_at_second)
         with pytest.raises(KeyboardInterrupt):
             build(tmp_path / "in", tmp_path / "out")
     with pytest.raises(FedRTError, match=r"was not finished: run the same .* again"):

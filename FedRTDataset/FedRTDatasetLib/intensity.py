@@ -74,11 +74,11 @@ def bias_field(image):
 
 
 def body_box(image, modality: str, margin_mm: float = 10.0):
-    """The box of voxels that holds the patient, with a margin: (index x y z, size x y z) of a SimpleITK image in modality units.
+    """The box that holds the patient, with a margin: (index x y z, size x y z) in a SimpleITK image in modality units.
 
     CT: above -300 HU, without what is thinner than 20 mm (couch, clothing). Other modalities: `foreground`. Every part of
     at least a twentieth of the largest belongs to the patient (arms beside the trunk). The whole image where there is none.
-    """  # fmt: skip
+    """
     import numpy as np
     import SimpleITK as sitk
 

@@ -243,20 +243,3 @@ def resample_mask(mask, reference, grid: Grid, transform=None):
         return sitk.GetArrayFromImage(image)
     coverage = resample(sitk.Cast(image, sitk.sitkFloat32), grid, outside=0.0, transform=transform)
     return (sitk.GetArrayViewFromImage(coverage) >= 0.5).astype(np.uint8)
-
-
-def resample_mask_of_series(mask, stack, grid: Grid, transform=None):
-    """`resample_mask` for a mask [k, y, x] on slices where they really lie, interpolating once."""
-    import numpy as np
-    import SimpleITK as sitk
-
-    from .geometry import bring_to, to_image
-
-    if stack.is_regular:
-        return resample_mask(mask, to_image(mask.astype(np.uint8), stack), grid, transform)
-    if transform is not None:
-        rough = to_image(mask.astype(np.float32), stack)
-        coverage = resample(rough, grid, outside=0.0, transform=transform)
-    else:
-        coverage = bring_to(mask.astype(np.float32), stack, grid, 0.0)
-    return (sitk.GetArrayFromImage(coverage) >= 0.5).astype(np.uint8)

@@ -107,7 +107,7 @@ def _init(args, report) -> None:
     if args.processing:
         from FedRTDatasetLib.build_settings import read_build_settings
 
-        processing = read_build_settings(args.processing).processing.model_dump(mode="json")
+        processing = read_build_settings(args.processing).resolved().processing.model_dump(mode="json")
     folder = FederationFolder.create(
         args.folder,
         args.name,
