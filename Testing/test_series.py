@@ -8,7 +8,16 @@ from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.geometry import stack_of_image, to_image
 from FedRTDatasetLib.series import load_series
-from pydicom.uid import generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    JPEG2000,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
 
 
 def load(folder):
@@ -100,6 +109,149 @@ def test_one_slice_is_no_series(tmp_path):
         load(tmp_path)
 
 
-def test_gantry_tilt_is_recognised(real_data):
+def test_gantry_tilt_is_recognised_and_declared(real_data):
     loaded = load(real_data / "gantry_tilt_ge")
     assert loaded.stack.is_sheared
+    assert any("gantry tilt of 18.5 degrees" in note for note in loaded.notes)
+    assert any("1.08 to 7.00 mm apart: brought to 4.00 mm" in note for note in loaded.notes)
+
+
+def jpeg_2000(dataset, pixels, **options):
+    """Put `pixels` into the data set as JPEG 2000, lossless without `options`."""
+    from openjpeg import encode_array
+
+    dataset.file_meta.TransferSyntaxUID = JPEG2000 if options else JPEG2000Lossless
+    dataset.PixelData = encapsulate([encode_array(pixels, bits_stored=16, codec_format=0, **options)])
+    dataset["PixelData"].VR = "OB"
+
+
+def test_jpeg_2000(tmp_path):
+    series = make_series(tmp_path)
+    for file in series.files:
+        dataset = pydicom.dcmread(file)
+        jpeg_2000(dataset, dataset.pixel_array)
+        dataset.save_as(file)
+    assert np.array_equal(load(tmp_path).array, series.voxels)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, RLELossless], ids=lambda uid: uid.keyword)
+def test_compressed_slices(tmp_path, syntax):
+    series = make_series(tmp_path)
+    for file in series.files:
+        dataset = pydicom.dcmread(file)
+        dataset.compress(syntax)
+        dataset.save_as(file)
+    loaded = load(tmp_path)
+    assert np.array_equal(loaded.array, series.voxels)
+    assert loaded.notes == []
+
+
+@pytest.mark.parametrize("name", ["JPEGLosslessProcess14_1", "JPEGLosslessProcess14"])
+def test_lossless_jpeg(tmp_path, name):
+    """Of old PACS archives; written by gdcm, which is not what wrote the others."""
+    import gdcm
+
+    series = make_series(tmp_path)
+    for file in series.files:
+        reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+        reader.SetFileName(str(file))
+        assert reader.Read()
+        change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, name)))
+        change.SetInput(reader.GetImage())
+        assert change.Change()
+        writer.SetFile(reader.GetFile())
+        writer.SetFileName(str(file))
+        writer.SetImage(change.GetOutput())
+        assert writer.Write()
+    assert pydicom.dcmread(series.files[0]).file_meta.TransferSyntaxUID.is_compressed
+    assert np.array_equal(load(tmp_path).array, series.voxels)
+
+
+def test_lossy_jpeg_2000_is_close(tmp_path):
+    series = make_series(tmp_path)
+    smooth = np.add.outer(np.arange(40), np.arange(48)).astype(np.uint16) + 1000
+    for file in series.files:
+        dataset = pydicom.dcmread(file)
+        jpeg_2000(dataset, smooth, signal_noise_ratios=[70])
+        dataset.save_as(file)
+    assert np.abs(load(tmp_path).array - (smooth - 1000.0)).max() <= 8
+
+
+def test_truncated_compressed_slice_is_left_out(tmp_path):
+    series = make_series(tmp_path)
+    for file in series.files:
+        dataset = pydicom.dcmread(file)
+        dataset.compress(JPEGLSLossless)
+        dataset.save_as(file)
+    series.files[3].write_bytes(series.files[3].read_bytes()[:-1500])
+    loaded = load(tmp_path)
+    assert loaded.array.shape[0] == 7
+    assert "slice003.dcm has unreadable pixels" in loaded.notes[0]
+
+
+def test_real_jpeg_2000_series(real_data, tmp_path):
+    """A CT as a scanner compressed it (its publisher emptied the UIDs, so it is given some) against its uncompressed copy."""
+    import SimpleITK as sitk
+
+    uids = {keyword: generate_uid() for keyword in ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")}
+    for file in sorted((real_data / "totalseg" / "example_ct_dicom").iterdir()):
+        dataset = pydicom.dcmread(file)
+        assert dataset.file_meta.TransferSyntaxUID == JPEG2000Lossless
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        for keyword, uid in uids.items():
+            setattr(dataset, keyword, uid)
+        dataset.save_as(tmp_path / file.name)
+    loaded = load(tmp_path)
+    assert loaded.array.shape == (20, 512, 512)
+    assert loaded.stack.is_regular
+    assert loaded.stack.step == pytest.approx(2.0)
+    assert loaded.array.min() == -1024
+    body = (loaded.array > -300).mean()
+    assert 0.1 < body < 0.6
+    truth = sitk.GetArrayFromImage(to_image(loaded.array, loaded.stack))
+    assert np.array_equal(truth, loaded.array)
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian], ids=lambda uid: uid.keyword)
+def test_other_encodings(tmp_path, syntax):
+    series = make_series(tmp_path)
+    for file in series.files:
+        dataset = pydicom.dcmread(file)
+        if syntax == ExplicitVRBigEndian:
+            dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        pydicom.dcmwrite(file, dataset, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian)
+    loaded = load(tmp_path)
+    assert np.array_equal(loaded.array, series.voxels)
+
+
+def test_bits_beyond_those_stored_are_no_values(tmp_path):
+    """Old scanners kept overlays in the four upper bits."""
+    series = make_series(tmp_path)
+    dataset = pydicom.dcmread(series.files[1])
+    dataset.BitsStored, dataset.HighBit = 12, 11
+    dataset.PixelData = (np.frombuffer(dataset.PixelData, np.uint16) | 0x3000).tobytes()
+    dataset.save_as(series.files[1])
+    assert np.array_equal(load(tmp_path).array, series.voxels)
+
+
+def test_empty_rescale_counts_as_none(tmp_path):
+    series = make_series(tmp_path)
+    dataset = pydicom.dcmread(series.files[1])
+    dataset.RescaleSlope = dataset.RescaleIntercept = None
+    dataset.save_as(series.files[1])
+    assert np.array_equal(load(tmp_path).array[1], series.voxels[1] + 1000.0)
+
+
+def test_headers_hold_no_pixels(tmp_path):
+    """150 slices would otherwise weigh half as much again as the image."""
+    make_series(tmp_path, rows=200, columns=200)
+    for header in load(tmp_path).headers:
+        assert "PixelData" not in header
+        assert getattr(header, "_pixel_array", None) is None
+
+
+def test_directions_of_few_decimals_stay_at_right_angles(tmp_path):
+    make_series(tmp_path, orientation=(0.966, 0.259, 0.0, -0.067, 0.2501, -0.9659))
+    stack = load(tmp_path).stack
+    assert np.allclose(stack.axes.T @ stack.axes, np.eye(3), atol=1e-12)

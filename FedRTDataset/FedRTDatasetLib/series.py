@@ -1,14 +1,18 @@
 """An image series as voxels in its true geometry."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.pixels import pixel_array
 
 from .dicom_index import ImageSeries
 from .errors import FedRTError
 from .geometry import SliceStack
+from .series_slices import volume_for
 
 
 @dataclass
@@ -21,96 +25,111 @@ class LoadedSeries:
     notes: list[str]
 
 
-def load_series(series: ImageSeries) -> LoadedSeries:
+def load_series(series: ImageSeries, images: Iterable[str] = ()) -> LoadedSeries:
     """Read a series' slices, sort them along the normal and apply each slice's own rescale.
 
-    Slices of another size or orientation than most (localisers), second slices at one position and unreadable ones are
-    left out and noted; a gap is noted and stays in the geometry.
+    Which slices form the volume is told in series_slices.py. What was left out is noted, and so are gaps and gantry tilt,
+    which stay in the geometry (geometry.to_image brings them to an orthogonal grid). Compressed pixels (JPEG, JPEG-LS,
+    JPEG 2000, RLE) are decoded by the packages that pydicom finds, python-gdcm among them. One slice at a time is held
+    beside the result; reading in threads was measured and gains nothing, the decoders hold Python's lock.
+
+    Args:
+        series: as the index found it.
+        images: SOP Instance UIDs that a structure set was drawn on: where the series holds several volumes (phases), the
+            one that they belong to is read.
 
     Raises:
         FedRTError: fewer than two usable slices remain.
     """
     notes: list[str] = []
-    uids = _main_orientation(series, notes)
-    uids = _one_per_position(series, uids, notes)
-    pixels, headers = [], []
-    for uid in uids:
+    paths = [series.files[uid] for uid in volume_for(series, images, notes)]
+    array: np.ndarray | None = None
+    headers: list[Dataset] = []
+    for path in paths:
         try:
-            dataset = pydicom.dcmread(series.files[uid])
-            slope, intercept = float(dataset.get("RescaleSlope", 1)), float(dataset.get("RescaleIntercept", 0))
-            pixels.append(dataset.pixel_array.astype(np.float32) * slope + intercept)
+            header, pixels, slope, intercept = _read_slice(path)
+            if array is None:
+                array = np.empty((len(paths), *pixels.shape), dtype=np.float32)
+            _rescale(pixels, slope, intercept, array[len(headers)])
         except Exception as error:
-            name = series.files[uid].name
-            notes.append(f"slice {name} has unreadable pixels ({type(error).__name__}): left out; export it again.")
+            notes.append(
+                f"slice {path.name} has unreadable pixels ({type(error).__name__}): left out; export it again."
+            )
             continue
-        del dataset.PixelData
-        headers.append(dataset)
-    if len(headers) < 2:
+        headers.append(header)
+    if array is None or len(headers) < 2:
         raise FedRTError(f"the series of {_example(series)} has fewer than two readable slices: export it again.")
     stack = _stack(headers)
-    _note_gaps(stack, headers, notes)
-    return LoadedSeries(np.stack(pixels), stack, headers, notes)
+    _note_geometry(stack, headers, notes)
+    return LoadedSeries(array[: len(headers)], stack, headers, notes)
 
 
-def _main_orientation(series: ImageSeries, notes: list[str]) -> list[str]:
-    groups: dict[tuple, list[str]] = {}
-    for uid, header in series.headers.items():
-        orientation = tuple(np.round([float(v) for v in header.ImageOrientationPatient], 3))
-        groups.setdefault((orientation, header.Rows, header.Columns), []).append(uid)
-    main = max(groups.values(), key=len)
-    left_out = len(series.files) - len(main)
-    if left_out:
-        notes.append(f"{left_out} slices of another orientation or size (localiser?) left out.")
-    return main
+def _read_slice(path: Path) -> tuple[Dataset, np.ndarray, float, float]:
+    """The header without pixels, the stored values [y, x], rescale slope and intercept."""
+    dataset = pydicom.dcmread(path)
+    pixels = pixel_array(dataset, view_only=True)
+    if pixels.shape != (dataset.Rows, dataset.Columns):
+        raise ValueError("not one grey-scale slice")
+    slope, intercept = _number(dataset, "RescaleSlope", 1.0), _number(dataset, "RescaleIntercept", 0.0)
+    _position(dataset)  # raises where the index saw one but the file as a whole does not hold it
+    del dataset.PixelData
+    return dataset, pixels, slope, intercept
 
 
-def _one_per_position(series: ImageSeries, uids: list[str], notes: list[str]) -> list[str]:
-    """Sorted along the normal; of several slices at one position the lowest Instance Number stays."""
-    normal = _normal(series.headers[uids[0]])
-
-    def offset(uid: str) -> float:
-        return float(np.dot([float(v) for v in series.headers[uid].ImagePositionPatient], normal))
-
-    def number(uid: str) -> int:
-        return int(series.headers[uid].get("InstanceNumber") or 0)
-
-    kept: list[str] = []
-    for uid in sorted(uids, key=lambda uid: (round(offset(uid), 3), number(uid), uid)):
-        if kept and abs(offset(uid) - offset(kept[-1])) < 1e-3:
-            names = series.files[uid].name, series.files[kept[-1]].name
-            notes.append(f"slice {names[0]} lies where {names[1]} lies (duplicated slice): the second is left out.")
-        else:
-            kept.append(uid)
-    return kept
+def _rescale(pixels: np.ndarray, slope: float, intercept: float, out: np.ndarray) -> None:
+    """Modality LUT, PS3.3 C.11.1.1.2."""
+    if pixels.shape != out.shape:
+        raise ValueError("another size than the slices before")
+    np.multiply(pixels, np.float32(slope), out=out, casting="unsafe")
+    if intercept:
+        out += np.float32(intercept)
 
 
-def _normal(header: Dataset) -> np.ndarray:
-    orientation = np.array([float(v) for v in header.ImageOrientationPatient])
-    return np.cross(orientation[:3], orientation[3:])
+def _number(header: Dataset, keyword: str, default: float) -> float:
+    value = header.get(keyword)
+    return default if value is None or value == "" else float(value)
+
+
+def _position(header: Dataset) -> list[float]:
+    return [float(v) for v in header.ImagePositionPatient]
 
 
 def _stack(headers: list[Dataset]) -> SliceStack:
     first = headers[0]
     orientation = np.array([float(v) for v in first.ImageOrientationPatient])
+    row = orientation[:3] / np.linalg.norm(orientation[:3])
+    column = orientation[3:] - (orientation[3:] @ row) * row  # few decimals leave the two not quite at right angles
     between_rows, between_columns = (float(v) for v in first.PixelSpacing)
-    positions = np.array([[float(v) for v in header.ImagePositionPatient] for header in headers])
     return SliceStack(
-        positions,
-        orientation[:3] / np.linalg.norm(orientation[:3]),
-        orientation[3:] / np.linalg.norm(orientation[3:]),
+        np.array([_position(header) for header in headers]),
+        row,
+        column / np.linalg.norm(column),
         (between_columns, between_rows),
         (len(headers), int(first.Rows), int(first.Columns)),
     )
 
 
-def _note_gaps(stack: SliceStack, headers: list[Dataset], notes: list[str]) -> None:
-    gaps = np.diff(stack.offsets)
-    for k in np.flatnonzero(gaps > 1.5 * stack.step):
-        missing = round(gaps[k] / stack.step) - 1
-        after = headers[k].get("InstanceNumber", k)
+def _note_geometry(stack: SliceStack, headers: list[Dataset], notes: list[str]) -> None:
+    if stack.is_sheared:
+        shift = np.ptp(stack.displacements * stack.spacing, axis=0)
+        tilt = np.degrees(np.arctan2(np.hypot(*shift), stack.offsets[-1]))
         notes.append(
-            f"{missing} slice(s) missing after instance {after} ({gaps[k]:.1f} mm gap): bridged by interpolation; "
-            "export the whole series if it exists."
+            f"slices displaced in their plane (gantry tilt of {tilt:.1f} degrees): brought to an orthogonal grid."
+        )
+    if stack.has_equal_gaps:
+        return
+    gaps = np.diff(stack.offsets)
+    whole = np.abs(gaps / stack.step - np.rint(gaps / stack.step)) < 0.1
+    if whole.all():
+        for k in np.flatnonzero(gaps > 1.5 * stack.step):
+            missing, after = round(gaps[k] / stack.step) - 1, headers[k].get("InstanceNumber", k)
+            notes.append(
+                f"{missing} slice(s) missing after instance {after} ({gaps[k]:.1f} mm gap): bridged by interpolation; "
+                "export the whole series if it exists."
+            )
+    else:
+        notes.append(
+            f"slices lie {gaps.min():.2f} to {gaps.max():.2f} mm apart: brought to {stack.step:.2f} mm by interpolation."
         )
 
 
