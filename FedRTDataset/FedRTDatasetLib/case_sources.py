@@ -192,7 +192,7 @@ class CaseFinder:
 
     def _read_registrations(self) -> list[Registration]:
         read = []
-        for uid, entry in sorted(getattr(self._index, "registrations", {}).items()):
+        for _, entry in sorted(getattr(self._index, "registrations", {}).items()):
             try:
                 read.append(read_registration(entry.path))
             except FedRTError as error:
