@@ -54,7 +54,7 @@ MEANINGS = {
     "Pulmón izquierdo|Pulmon izq|Lunge links|Lunge li|linke Lunge|Lungenflügel links|Poumon gauche|Poumon G|"
     "Polmone sinistro|Polmone sx|Long links|Linker long|Płuco lewe|Pluco L|Płuco L",
     "Lung_R": "Lung_R|Lung R|Lung Rt|Rt Lung|RtLung|R_Lung|Right Lung|LUNG_RIGHT|lung_right|Pulmón derecho|Pulmon dcho|"
-    "Lunge rechts|Lunge re|Poumon droit|Poumon D|Polmone destro|Polmone dx|Long rechts|Płuco prawe|Pluco R",
+    "Lunge rechts|Lunge re|Poumon droit|Poumon D|Polmone destro|Polmone dx|Long rechts|Płuco prawe|Pluco R|Pluco P|Płuco P",
     "Lungs": "Lungs|Both Lungs|Lungs_Total|Total Lung|Lungen|Pulmones|Poumons|Polmoni|Płuca|Lunge bds|Lung_Both|Longen",
     "Heart": "Heart|HEART|Corazón|Herz|Coeur|Cœur|Cuore|Hart|Serce",
     "Esophagus": "Esophagus|Oesophagus|ESOPHAGUS|Esófago|Ösophagus|Oesophage|Œsophage|Esofago|Slokdarm|Przełyk|Speiseröhre|"
@@ -111,6 +111,12 @@ MEANINGS = {
     "Body": "Body|BODY|body|Patient|PATIENT|Körper|Patient Outline|Ciało|Lichaam",
     "External": "External|EXTERNAL|external|Contorno externo|Außenkontur|Aussenkontur|AUSSENKONTUR|Contour externe|"
     "Contorno esterno|Ext|Outline|Buitencontour",
+    "Cochlea": "Cochlea",
+    "Scar": "Scar",
+    "Edema": "Edema|Ödem",
+    "LN_Pelvics": "LN_Pelvics|Pelvic nodes",
+    "A_Femoral_L": "Femoral artery L|A. femoralis L",
+    "Acetabulum_L": "Hüftpfanne li",
     "GTV": "GTV|gtv|GTV CT|GTV_MR|GTV PET",
     "GTVp": "GTVp|GTV_Mass|GTV_Mass_CT|GTV_Mass_MR_T1|GTV_Mass_MR_T2|GTV_Mass_PET|GTV primary|GTV Tumor|GTV_p",
     "GTVn": "GTVn|GTV_n|GTV nodes|GTV LN",
@@ -134,18 +140,18 @@ NOT_MAPPED = (
     "OpticNrv_PRV_L|Rectum expanded|_temp|~Bladder|Skin Rind|Hot spot|couch_1|Baseplate|Mask|GTV-ITV|PTV-CTV|PTV-GTV|"
     # a side is missing, contradictory or not told
     "Kidney|KIDNEY|Niere|Riñón|Rein|Nerka|Lung|Lunge|Pulmón|Femoral Head|FemoralHead|Femoral Heads|Hüftkopf|Hüftköpfe|"
-    "Cabeza femoral|Eye|Auge|Parotid|Parotis|Parotid gland|Optic Nerve|OpticNerve|Breast|Mama|Cochlea|Hippocampus|Femur|"
+    "Cabeza femoral|Eye|Auge|Parotid|Parotis|Parotid gland|Optic Nerve|OpticNerve|Breast|Mama|Hippocampus|Femur|"
     "Left Kidney R|Kidney L R|Lt Lung Right|Lung links rechts|Contralateral Parotid|Ipsilateral Lung|Parotid contra|"
-    "Ipsi Breast|Lung ipsi|Pluco P|Femoral Head 1|Femoral Head 2|Kidney 1|Kopf der Niere|Contralat Lung L|"
+    "Ipsi Breast|Lung ipsi|Femoral Head 1|Femoral Head 2|Kidney 1|Kopf der Niere|Contralat Lung L|"
     "Submandibular g|Parotid g|Lung d|Kidney re|Pulmón sin|Riñón sin|Kidney g|Parotid der|cochlear|"
     # several of a kind, or not told which
     "GTV-1|GTV1|GTV_2|PTV_6000|PTV 70|PTV 60 Gy|PTV_High|PTV_Low|PTV60|CTV_Prostate|CTV Prostata|PTV Breast L|CTV1|"
-    "CTV_High|PTV boost|PTV_Total|GTV_Edema|GTV_oedema|Edema|"
+    "CTV_High|PTV boost|PTV_Total|GTV_Edema|GTV_oedema|"
     # unknown
-    "Areola|Borders|Nodes|Scar|Tumor Bed Block|Big|BigH_SmallV|Circle|Small|Star|ROI-1|ROI-2|Structure1|NewStructure|XYZ|"
-    "A|1|Unnamed|Kontur 1|Estructura|Recto sigma|Femoral artery L|Kidney transplant L|Rectum left|Left Rectum|Prostate R|"
-    "Liver left lobe|Leber links|Bladder L|Heart left|Left Bowel|Blasenhals|Hüftpfanne li|Nebenhoden li|Lungenmetastase|"
-    "Herz Stent|Rectal spacer|SpaceOAR|Spacer|Hydrogel|Stomach_duo|Neck|LN_Pelvics"
+    "Areola|Borders|Nodes|Tumor Bed Block|Big|BigH_SmallV|Circle|Small|Star|ROI-1|ROI-2|Structure1|NewStructure|XYZ|"
+    "A|1|Unnamed|Kontur 1|Estructura|Recto sigma|Kidney transplant L|Rectum left|Left Rectum|Prostate R|"
+    "Liver left lobe|Leber links|Bladder L|Heart left|Left Bowel|Blasenhals|Nebenhoden li|Lungenmetastase|"
+    "Herz Stent|Rectal spacer|SpaceOAR|Spacer|Hydrogel|Stomach_duo|Neck"
 )  # fmt: skip
 
 

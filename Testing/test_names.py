@@ -27,7 +27,10 @@ def test_what_a_name_means(roi_name, meaning):
 def test_never_a_side_that_is_not_told():
     """Whatever is proposed, also below the confidence that uses it: exchanging the side words exchanges the side."""
     for roi_name, meaning in expected().items():
-        proposed = side_of(propose(roi_name).tg263)
+        proposal = propose(roi_name)
+        if proposal.is_helper:
+            continue
+        proposed = side_of(proposal.tg263)
         assert proposed == side_of(meaning), roi_name
 
 
@@ -61,8 +64,8 @@ def test_phantom_hospitals_names(hospital):
 
 
 def test_suggestions_wait_for_approval():
-    for roi_name, suggestion in {"Bladdder": "Bladder", "Rectm": None, "Prosatte": "Prostate", "lkidney": "Kidney_L",
-                                 "Parrotid_L": "Parotid_L", "GTV-1": "GTV"}.items():  # fmt: skip
+    for roi_name, suggestion in {"Bladcer": "Bladder", "Rectm": None, "Prostste": "Prostate", "Kidnay_L": "Kidney_L",
+                                 "Bladder_1": "Bladder", "GTV-1": "GTV"}.items():  # fmt: skip
         proposal = propose(roi_name)
         assert proposal.tg263 == suggestion, roi_name
         assert proposal.confidence < CONFIDENT
@@ -71,7 +74,7 @@ def test_suggestions_wait_for_approval():
 
 def test_undecided_are_the_names_somebody_has_to_settle():
     names = NameMap()
-    assert all(names.is_undecided(name) for name in ("Kidney", "ROI-1", "Bladdder", "Left Kidney R", "GTV_Edema"))
+    assert all(names.is_undecided(name) for name in ("Kidney", "ROI-1", "Bladcer", "Left Kidney R", "GTV_Edema"))
     assert not any(names.is_undecided(name) for name in ("Rectum", "z_ring", "Bladder-PTV", "Couch", "PTV_6000"))
 
 
