@@ -1,13 +1,21 @@
 """Small DICOM series and structure sets with known geometry, for tests."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    SpatialRegistrationStorage,
+    generate_uid,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
@@ -52,22 +60,38 @@ def make_series(
     modality: str = "CT",
     offsets: list[float] | None = None,
     seed: int | None = None,
+    origin: tuple[float, float, float] = (-50.0, -30.0, 20.0),
+    frame: str | None = None,
+    study: str | None = None,
+    scene: Callable[[np.ndarray], np.ndarray] | None = None,
+    attributes: dict | None = None,
 ) -> Series:
-    """Write a series of noise; `spacing` is (x, y) mm, `offsets` places the slices along the normal (mm)."""
+    """Write a series of noise; `spacing` is (x, y) mm, `offsets` places the slices along the normal (mm).
+
+    `frame`, `study`: UIDs shared with another series. `scene`: values at LPS points (..., 3) mm instead of noise.
+    `attributes`: further attributes of every slice by keyword.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     seed = zlib.crc32(patient.encode()) if seed is None else seed  # patients differ
     offsets = offsets if offsets is not None else [step * k for k in range(slices)]
     normal = np.cross(orientation[:3], orientation[3:])
     voxels = np.random.default_rng(seed).integers(-100, 300, (len(offsets), rows, columns)).astype(np.int16)
-    study, series, frame = generate_uid(), generate_uid(), generate_uid()
+    if scene is not None:
+        row, column = np.array(orientation[:3]), np.array(orientation[3:])
+        x, y = np.arange(columns) * spacing[0], np.arange(rows) * spacing[1]
+        plane = np.array(origin) + x[:, None] * row + (y[:, None] * column)[:, None]
+        voxels = np.stack([np.rint(scene(plane + offset * normal)) for offset in offsets]).astype(np.int16)
+    study, series, frame = study or generate_uid(), generate_uid(), frame or generate_uid()
     headers, files = [], []
     for k, offset in enumerate(offsets):
         dataset = _slice(modality, study, series, frame, patient, name)
         dataset.InstanceNumber = k + 1
-        dataset.ImagePositionPatient = [f"{v:.6g}" for v in np.array([-50.0, -30.0, 20.0]) + offset * normal]
+        dataset.ImagePositionPatient = [f"{v:.6g}" for v in np.array(origin) + offset * normal]
         dataset.ImageOrientationPatient = [f"{v:.6g}" for v in orientation]
         dataset.PixelSpacing = [spacing[1], spacing[0]]
         dataset.Rows, dataset.Columns = rows, columns
+        for keyword, value in (attributes or {}).items():
+            setattr(dataset, keyword, value)
         dataset.PixelData = (voxels[k] + 1000).astype(np.uint16).tobytes()
         path = folder / f"slice{k:03d}.dcm"
         dataset.save_as(path, enforce_file_format=True)
@@ -77,7 +101,7 @@ def make_series(
 
 
 def _slice(modality: str, study: str, series: str, frame: str, patient: str, name: str) -> FileDataset:
-    storage = {"CT": CTImageStorage, "MR": MRImageStorage}[modality]
+    storage = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}[modality]
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = storage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -130,3 +154,33 @@ def make_patient(
     rois = rois or {"Bladder": ((40.0, 30.0), (20.0, 12.0)), "Rectum": ((40.0, 45.0), (10.0, 8.0))}
     add_rtstruct(series, {n: [series.plane(k, ellipse(*shape)) for k in contoured] for n, shape in rois.items()})
     return series
+
+
+def write_registration(
+    path: Path, source_frame: str, home_frame: str, matrices: list[np.ndarray], patient: str = "MRN-4711"
+) -> Path:
+    """A spatial registration object: `matrices` (4x4, LPS mm), one after the other, take `source_frame` to `home_frame`."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SpatialRegistrationStorage, generate_uid()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SpatialRegistrationStorage, meta.MediaStorageSOPInstanceUID
+    dataset.Modality, dataset.PatientID, dataset.PatientName = "REG", patient, "Doe^Jane"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
+    dataset.FrameOfReferenceUID = home_frame
+    dataset.RegistrationSequence = [_registered(home_frame, [np.eye(4)]), _registered(source_frame, matrices)]
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _registered(frame: str, matrices: list[np.ndarray]) -> Dataset:
+    item, registration = Dataset(), Dataset()
+    item.FrameOfReferenceUID = frame
+    registration.MatrixSequence = []
+    for matrix in matrices:
+        one = Dataset()
+        one.FrameOfReferenceTransformationMatrix = [f"{value:.10g}" for value in np.ravel(matrix)]
+        one.FrameOfReferenceTransformationMatrixType = "RIGID"
+        registration.MatrixSequence.append(one)
+    item.MatrixRegistrationSequence = [registration]
+    return item

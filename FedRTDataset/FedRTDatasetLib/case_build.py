@@ -81,7 +81,7 @@ def build_case(
 
 def _told(check: Check) -> bool:
     """Whether the notes of the loaded series already tell it, with more of its whereabouts."""
-    return check.kind in ("slices-left-out", "slices-missing")
+    return check.kind in ("slices-left-out", "slices-missing", "uneven-slices", "gantry-tilt")
 
 
 def _images_and_structures(source: CaseSource, settings: BuildSettings) -> tuple[CaseImages, CaseStructures]:

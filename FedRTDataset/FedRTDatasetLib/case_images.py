@@ -151,18 +151,18 @@ def describe_geometry(series: ImageSeries, loaded: LoadedSeries, name: str, case
         degrees = round(tilt_degrees(stack), 2)
         case.checks.append(Check(kind="gantry-tilt", image=name, values={"degrees": degrees}))
         case.steps.append(Step(step="upright", image=name, parameters={"degrees": degrees, "interpolation": "linear"}))
-    least, widest = round(float(gaps.min()), 3), round(float(gaps.max()), 3)
-    usual = float(np.median(gaps))
-    missing = sum(round(gap / usual) - 1 for gap in gaps if gap > 1.5 * usual)
+    if stack.has_equal_gaps:
+        return
+    least, widest, step = round(float(gaps.min()), 3), round(float(gaps.max()), 3), round(float(stack.step), 4)
+    in_steps = gaps / stack.step
+    missing = int(np.sum(np.rint(in_steps) - 1)) if np.all(np.abs(in_steps - np.rint(in_steps)) < 0.1) else 0
     if missing:
-        case.checks.append(Check(kind="slices-missing", severity="warning", image=name,
-                                 values={"count": int(missing), "widest_mm": widest}))  # fmt: skip
-    elif widest > 1.01 * least and widest - least > 0.01:
-        values = {"least_mm": least, "widest_mm": widest, "step_mm": round(float(stack.step), 3)}
-        case.checks.append(Check(kind="uneven-slices", image=name, values=values))
-    if missing or not (stack.is_regular or stack.is_sheared):
-        parameters = {"step_mm": round(float(stack.step), 4), "missing": int(missing), "interpolation": "linear"}
-        case.steps.append(Step(step="bridge-gaps", image=name, parameters=parameters))
+        found = Check(kind="slices-missing", severity="warning", values={"count": missing, "widest_mm": widest})
+    else:
+        found = Check(kind="uneven-slices", values={"least_mm": least, "widest_mm": widest, "step_mm": step})
+    case.checks.append(found.model_copy(update={"image": name}))
+    parameters = {"step_mm": step, "missing": missing, "interpolation": "linear"}
+    case.steps.append(Step(step="bridge-gaps", image=name, parameters=parameters))
 
 
 def units_step(units: str) -> list[Step]:
