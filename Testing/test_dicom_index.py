@@ -49,7 +49,7 @@ def test_truncated_file_is_named_and_the_rest_goes_on(tmp_path, keep):
     index = index_folders([tmp_path])
     assert len(next(iter(index.series.values())).files) == 7
     assert len(index.links) == 1
-    assert kinds(index) == ["unreadable"]
+    assert kinds(index) == ["unreadable", "images-missing"]
     assert "slice003.dcm" in index.problems[0].text
     assert "again" in index.problems[0].text
 

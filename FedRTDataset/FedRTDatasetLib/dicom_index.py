@@ -1,245 +1,208 @@
 """What lies in folders of DICOM: image series, RT objects, how they refer to each other, and what is wrong.
 
-Reads headers only. Nothing here stops at a bad file: it is listed as a problem and the rest goes on.
+Reads headers only, each file once: what was read is kept in a store (`index_store.py`), so the next run reads what is new or
+changed. Nothing here stops at a bad file: it is listed as a problem and the rest goes on. An `Index` reads its objects from
+the store when they are asked for, so it needs no more memory for more files.
+
+The rules are with the code that applies them: what a file is in `index_record.py`, copies in `index_duplicates.py`, links in
+`index_links.py`, the volumes of a series in `series_slices.py`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from typing import TYPE_CHECKING
 
 from .errors import FedRTError
-from .privacy import without_identity
+from .index_duplicates import leave_out_duplicates
+from .index_findings import Findings, Identities
+from .index_links import link_dose, link_plan, link_structure_set
+from .index_objects import ImageSeries, Problem, Registration, RtObject
+from .index_record import IMAGE_MODALITIES
+from .index_rows import ObjectRows, SeriesRows, Subset, registration, rt_object
+from .index_scan import Scanned, scan
+from .index_store import Store, open_store
+from .index_summary import add_file_problems, add_series_problems, count_others, list_series, seen_identities
+from .index_walk import Found, found_files, walk
 from .reporting import Reporter
 
-IMAGE_MODALITIES = ("CT", "MR")
-HEADER_TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "PatientID",
-    "PatientName", "Modality", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "Rows", "Columns", "ReferencedFrameOfReferenceSequence", "StructureSetROISequence", "StructureSetLabel",
-    "ReferencedStructureSetSequence", "ReferencedRTPlanSequence", "DoseSummationType", "SeriesDescription",
+if TYPE_CHECKING:
+    from .sources.selection import Selection
+
+__all__ = [
+    "IMAGE_MODALITIES", "ImageSeries", "Index", "Problem", "Registration", "RtObject", "index_files", "index_folders",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that was skipped or is doubtful: one sentence naming the file and what to do."""
-
-    kind: str
-    text: str
-
-
-@dataclass
-class ImageSeries:
-    """A CT or MR series. `files` maps SOP Instance UID to path, `headers` to the header elements that place the slice."""
-
-    uid: str
-    study_uid: str
-    frame_of_reference_uid: str
-    modality: str
-    patient_id: str
-    files: dict[str, Path] = field(default_factory=dict)
-    headers: dict[str, Dataset] = field(default_factory=dict)
-
-
-@dataclass
-class RtObject:
-    """An RTSTRUCT, RTPLAN or RTDOSE file. `references` are the SOP Instance UIDs of the RT objects it refers to."""
-
-    path: Path
-    modality: str
-    uid: str
-    patient_id: str
-    patient_name: str
-    frame_of_reference_uid: str
-    series_uids: tuple[str, ...] = ()
-    image_uids: tuple[str, ...] = ()
-    roi_names: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-    dose_summation_type: str = ""
 
 
 @dataclass
 class Index:
-    """All that was found. `links` maps the SOP Instance UID of an RTSTRUCT to the series it was drawn on."""
+    """All that was found. `series`, `structure_sets`, `plans`, `doses` and `registrations` are by UID, read when asked for.
 
-    series: dict[str, ImageSeries] = field(default_factory=dict)
-    structure_sets: dict[str, RtObject] = field(default_factory=dict)
-    plans: dict[str, RtObject] = field(default_factory=dict)
-    doses: dict[str, RtObject] = field(default_factory=dict)
+    `links` maps the SOP Instance UID of an RTSTRUCT to the series it was drawn on, `plan_links` and `dose_links` those of an
+    RTPLAN or RTDOSE to its structure set (None: by what each refers to). `doubts` holds, by UID, what is doubtful about an
+    object or series; the same texts are among the `problems`. `others` counts DICOM files that no dataset is made of, by what
+    they are. `scanned`: how many files there are and how many of them had to be read.
+    """
+
+    series: Mapping[str, ImageSeries] = field(default_factory=dict)
+    structure_sets: Mapping[str, RtObject] = field(default_factory=dict)
+    plans: Mapping[str, RtObject] = field(default_factory=dict)
+    doses: Mapping[str, RtObject] = field(default_factory=dict)
+    registrations: Mapping[str, Registration] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    plan_links: dict[str, str] | None = None
+    dose_links: dict[str, str] | None = None
+    guessed: set[str] = field(default_factory=set)
+    """UIDs of the RT objects that are linked by their frame of reference alone."""
+    doubts: dict[str, list[str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    identities: set[str] = field(default_factory=set)
+    identities: set[str] = field(default_factory=set, repr=False)
     """Patient IDs and names that were seen: what no text may show."""
+    others: Counter = field(default_factory=Counter)
+    scanned: Scanned = field(default_factory=lambda: Scanned(0, 0, 0))
+
+    def plans_of(self, structure_set_uid: str) -> list[RtObject]:
+        """The plans made on a structure set; those that only probably were where there is no other."""
+        if self.plan_links is None:
+            return [plan for plan in self.plans.values() if structure_set_uid in plan.references]
+        return [self.plans[uid] for uid in self._linked(self.plan_links, structure_set_uid)]
 
     def doses_of(self, structure_set_uid: str) -> list[RtObject]:
-        """The doses to sum for a structure set's plans: PLAN doses, or where there is none, the others (each beam's)."""
-        plans = {plan.uid for plan in self.plans_of(structure_set_uid)}
-        doses = [dose for dose in self.doses.values() if plans.intersection(dose.references)]
+        """The doses to sum for a structure set: PLAN doses, or where there is none, the others (each beam's).
+
+        They are the doses of its plans and those that refer to it directly; those that only probably belong to it where there
+        is no other.
+        """
+        if self.dose_links is None:
+            targets = {structure_set_uid, *(plan.uid for plan in self.plans_of(structure_set_uid))}
+            doses = [dose for dose in self.doses.values() if targets.intersection(dose.references)]
+        else:
+            doses = [self.doses[uid] for uid in self._linked(self.dose_links, structure_set_uid)]
         whole = [dose for dose in doses if dose.dose_summation_type == "PLAN"]
         return whole or doses
 
-    def plans_of(self, structure_set_uid: str) -> list[RtObject]:
-        """The plans that refer to a structure set."""
-        return [plan for plan in self.plans.values() if structure_set_uid in plan.references]
+    def _linked(self, links: dict[str, str], structure_set_uid: str) -> list[str]:
+        linked = [uid for uid, to in links.items() if to == structure_set_uid]
+        return [uid for uid in linked if uid not in self.guessed] or linked
+
+    def registrations_between(self, frame_a: str, frame_b: str) -> list[Registration]:
+        """The registrations that connect two frames of reference, newest study first; `Registration.matrix` does the rest."""
+        found = [one for one in self.registrations.values() if {frame_a, frame_b} <= one.frames]
+        return sorted(found, key=lambda one: (one.study_date, one.uid), reverse=True)
+
+    def select(self, selection: "Selection") -> "Index":
+        """The part of the index that a selection wants; the problems stay."""
+        from .sources.selection import choose
+
+        choice = choose(self, selection)
+        return replace(
+            self,
+            series=Subset(self.series, choice.series),
+            structure_sets=Subset(self.structure_sets, choice.structure_sets),
+            plans=Subset(self.plans, choice.plans),
+            doses=Subset(self.doses, choice.doses),
+            registrations=Subset(self.registrations, choice.registrations),
+            links=_only(self.links, choice.structure_sets, choice.series),
+            plan_links=_only(self.plan_links, choice.plans, choice.structure_sets),
+            dose_links=_only(self.dose_links, choice.doses, choice.structure_sets),
+        )
 
 
-def index_folders(sources: Iterable[Path | str], report: Reporter | None = None) -> Index:
-    """Index every file below `sources`, in any order and nesting.
+def _only(links: dict[str, str] | None, keys: set[str], targets: set[str]) -> dict[str, str] | None:
+    return links and {uid: to for uid, to in links.items() if uid in keys and to in targets}
+
+
+def index_folders(sources: Iterable[Path | str], report: Reporter | None = None, *, store: Path | None = None) -> Index:
+    """Index every file in and below `sources`, in any order and nesting.
+
+    `store` is where the index is kept, so that unchanged files are not read again (None: nowhere).
 
     Raises:
-        FedRTError: a source does not exist, or there is not one DICOM image or RT object in all of them.
+        FedRTError: a source does not exist, there is not one DICOM image or RT object in all of them, or the store cannot be
+            used.
     """
     report = report or Reporter()
     sources = [Path(source) for source in sources]
-    files = [path for source in sources for path in _files_below(source)]
-    index = Index()
-    for done, path in enumerate(files):
-        if done % 50 == 0:
-            report.progress("index", done, len(files))
-        _add_file(index, path)
-    report.progress("index", len(files), len(files))
+    barred: list[str] = []
+    roots = {os.path.abspath(os.path.expanduser(source)): source for source in sources}
+    index = _index(walk(sources, barred.append), roots, report, store, barred)
     if not index.series and not index.structure_sets:
         where = ", ".join(str(source) for source in sources)
-        what = f"holds {len(files)} files, none of them" if files else "is empty: no"
+        files = index.scanned.files
+        what = f"holds {files} files, none of them" if files else "is empty: no"
         raise FedRTError(f"{where} {what} DICOM image or RT object; name the folder the planning system exported to.")
-    _link(index)
-    index.problems = [Problem(p.kind, without_identity(p.text, *index.identities)) for p in index.problems]
     return index
 
 
-def _files_below(source: Path) -> list[Path]:
-    if not source.exists():
-        raise FedRTError(f"{source} does not exist; check the folder name.")
-    if source.is_file():
-        return [source]
-    return sorted(path for path in source.rglob("*") if path.is_file() and not path.name.startswith("."))
+def index_files(paths: Iterable[Path | str], report: Reporter | None = None, *, store: Path | None = None) -> Index:
+    """Index the given files (of a database, or fetched from a PACS); those that are gone are left out, none is no error.
+
+    Raises:
+        FedRTError: the store cannot be used.
+    """
+    return _index(found_files(paths), {}, report or Reporter(), store, [])
 
 
-def _add_file(index: Index, path: Path) -> None:
-    if path.name.upper() == "DICOMDIR":
-        return
+def _index(
+    found: Iterable[Found], roots: dict[str, Path], report: Reporter, path: Path | None, barred: list[str]
+) -> Index:
+    store = open_store(path, report.warning)
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER_TAGS)
-        modality = str(header.get("Modality", ""))
-    except (InvalidDicomError, EOFError):
-        _note_unreadable(index, path)
-        return
-    except Exception as error:
-        index.problems.append(
-            Problem("unreadable", f"{path.name} is damaged ({type(error).__name__}): export it again.")
-        )
-        return
-    index.identities |= {str(header.get(keyword, "")) for keyword in ("PatientID", "PatientName")}
-    if not modality or "SOPInstanceUID" not in header or (modality in IMAGE_MODALITIES and not _is_placed(header)):
-        index.problems.append(Problem("unreadable", f"{path.name} is truncated or has no position: export it again."))
-    elif modality in IMAGE_MODALITIES:
-        _add_image(index, path, header, modality)
-    elif modality in ("RTSTRUCT", "RTPLAN", "RTDOSE"):
-        _add_rt_object(index, path, header, modality)
+        scanned = scan(store, found, roots, report)
+        return _build(store, scanned, _as_named(roots), barred)
+    except BaseException:
+        store.close()
+        raise
 
 
-def _is_placed(header: Dataset) -> bool:
-    needed = (
-        "SeriesInstanceUID",
-        "StudyInstanceUID",
-        "ImagePositionPatient",
-        "ImageOrientationPatient",
-        "PixelSpacing",
-        "Rows",
+def _build(store: Store, scanned: Scanned, show: Callable[[str], Path], barred: list[str]) -> Index:
+    findings = Findings(Identities(seen_identities(store)))
+    leave_out_duplicates(store, findings)
+    list_series(store)
+    index = Index(
+        series=SeriesRows(store, show),
+        structure_sets=ObjectRows(store, show, "RTSTRUCT", rt_object("RTSTRUCT")),
+        plans=ObjectRows(store, show, "RTPLAN", rt_object("RTPLAN")),
+        doses=ObjectRows(store, show, "RTDOSE", rt_object("RTDOSE")),
+        registrations=ObjectRows(store, show, "REG", registration),
+        plan_links={},
+        dose_links={},
+        problems=findings.problems,
+        identities=findings.identities.values,
+        others=count_others(store),
+        scanned=scanned,
     )
-    return all(header.get(keyword) is not None for keyword in needed)
+    add_file_problems(store, barred, findings)
+    _link(index, store, findings)
+    add_series_problems(store, index.series, findings)
+    index.doubts = dict(findings.doubts)
+    return index
 
 
-def _note_unreadable(index: Index, path: Path) -> None:
-    """A file that does not start like DICOM is worth a word only where it claims to be one."""
-    if path.stat().st_size == 0 or path.suffix.lower() in (".dcm", ".dicom", ".ima"):
-        index.problems.append(Problem("unreadable", f"{path.name} is empty or truncated, not DICOM: export it again."))
-
-
-def _add_image(index: Index, path: Path, header: Dataset, modality: str) -> None:
-    uid = str(header.SeriesInstanceUID)
-    series = index.series.get(uid)
-    if series is None:
-        series = index.series[uid] = ImageSeries(
-            uid, str(header.StudyInstanceUID), str(header.get("FrameOfReferenceUID", "")), modality,
-            str(header.get("PatientID", "")),
-        )  # fmt: skip
-    instance = str(header.SOPInstanceUID)
-    if instance in series.files:
-        text = f"{path.name} is a second copy of slice {series.files[instance].name}: the copy is left out."
-        index.problems.append(Problem("duplicate", text))
-        return
-    if series.patient_id != str(header.get("PatientID", "")):
-        text = f"{path.name} carries another Patient ID than the rest of its series: left out; check the export."
-        index.problems.append(Problem("patient-mismatch", text))
-        return
-    series.files[instance] = path
-    series.headers[instance] = header
-
-
-def _add_rt_object(index: Index, path: Path, header: Dataset, modality: str) -> None:
-    rt = RtObject(
-        path, modality, str(header.SOPInstanceUID), str(header.get("PatientID", "")), str(header.get("PatientName", "")),
-        str(header.get("FrameOfReferenceUID", "")),
-    )  # fmt: skip
-    if modality == "RTSTRUCT":
-        rt.roi_names = tuple(str(roi.get("ROIName", "")).strip() for roi in header.get("StructureSetROISequence") or [])
-        rt.series_uids, rt.image_uids, frames = _referenced_images(header)
-        rt.frame_of_reference_uid = rt.frame_of_reference_uid or (frames[0] if frames else "")
-        group = index.structure_sets
-    else:
-        keyword = {"RTPLAN": "ReferencedStructureSetSequence", "RTDOSE": "ReferencedRTPlanSequence"}[modality]
-        rt.dose_summation_type = str(header.get("DoseSummationType", ""))
-        rt.references = tuple(str(item.ReferencedSOPInstanceUID) for item in header.get(keyword) or [])
-        group = {"RTPLAN": index.plans, "RTDOSE": index.doses}[modality]
-    if rt.uid in group:
-        text = f"{path.name} is a second copy of {group[rt.uid].path.name}: the copy is left out."
-        index.problems.append(Problem("duplicate", text))
-    else:
-        group[rt.uid] = rt
-
-
-def _referenced_images(header: Dataset) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Series, image and frame-of-reference UIDs of an RTSTRUCT's Referenced Frame of Reference Sequence."""
-    series, images, frames = [], [], []
-    for frame in header.get("ReferencedFrameOfReferenceSequence") or []:
-        frames.append(str(frame.get("FrameOfReferenceUID", "")))
-        for study in frame.get("RTReferencedStudySequence") or []:
-            for item in study.get("RTReferencedSeriesSequence") or []:
-                series.append(str(item.get("SeriesInstanceUID", "")))
-                images += [
-                    str(image.get("ReferencedSOPInstanceUID", "")) for image in item.get("ContourImageSequence") or []
-                ]
-    return tuple(series), tuple(images), frames
-
-
-def _link(index: Index) -> None:
-    """Find each RTSTRUCT's series: by series UID, else by the images it names, else by the only series of its frame."""
-    by_image = {uid: series.uid for series in index.series.values() for uid in series.files}
-    by_frame = defaultdict(list)
-    for series in index.series.values():
-        by_frame[series.frame_of_reference_uid].append(series.uid)
+def _link(index: Index, store: Store, findings: Findings) -> None:
     for rt in index.structure_sets.values():
-        named = [uid for uid in rt.series_uids if uid in index.series]
-        shown = sorted({by_image[uid] for uid in rt.image_uids if uid in by_image})
-        same_frame = by_frame.get(rt.frame_of_reference_uid, []) if rt.frame_of_reference_uid else []
-        if named or shown:
-            chosen = (named or shown)[0]
-        elif len(same_frame) == 1:
-            chosen = same_frame[0]
-            text = f"{rt.path.name} names no image series that is here: taken with the only series in its frame of reference."
-            index.problems.append(Problem("doubtful-link", text))
-        else:
-            text = f"{rt.path.name} was drawn on images that are not here: export that image series too."
-            index.problems.append(Problem("images-absent", text))
-            continue
-        if index.series[chosen].patient_id != rt.patient_id:
-            text = f"{rt.path.name} belongs to another patient than the images it refers to: skipped; correct it at its source."
-            index.problems.append(Problem("patient-mismatch", text))
-            continue
-        index.links[rt.uid] = chosen
+        if (series := link_structure_set(store, rt, findings)) is not None:
+            index.links[rt.uid] = series
+    for plan in index.plans.values():
+        if (to := link_plan(store, plan, index.structure_sets, findings)) is not None:
+            index.plan_links[plan.uid] = to
+    for dose in index.doses.values():
+        to = link_dose(store, dose, index.plans, index.plan_links, index.structure_sets, findings)
+        if to is not None:
+            index.dose_links[dose.uid] = to
+    index.guessed = findings.guessed
+
+
+def _as_named(roots: dict[str, Path]) -> Callable[[str], Path]:
+    """Show paths below a source as the source was named: absolute ones stay so, relative ones as well."""
+    renamed = [(root, source) for root, source in roots.items() if str(source) != root]
+
+    def show(path: str) -> Path:
+        for root, source in renamed:
+            if path == root or path.startswith(root.rstrip(os.sep) + os.sep):
+                return source / path[len(root) :].lstrip(os.sep)
+        return Path(path)
+
+    return show

@@ -1,0 +1,79 @@
+"""What an index has to say: problems and doubts, told without a patient's identity."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from .index_objects import Problem
+from .privacy import without_identity
+
+TEXTS = {
+    "not-dicom": ("unreadable", "is empty or truncated, not DICOM: export it again."),
+    "truncated": ("unreadable", "is truncated: export it again."),
+    "damaged": ("unreadable", "is damaged: export it again."),
+    "no-permission": ("unreadable", "may not be read: change its permissions, or start this as a user who may."),
+    "no-uid": ("unreadable", "lacks its Modality or one of its UIDs: export it again."),
+    "no-position": (
+        "unreadable",
+        "is an image without a position, orientation or pixel spacing: export the original series again.",
+    ),
+    "multi-frame": (
+        "multi-frame",
+        "is an enhanced multi-frame image, which this version does not read: export the series as single images "
+        "(often called classic or legacy), or convert it, for instance with dcm4che's emf2sf.",
+    ),
+    "deformable": (
+        "deformable",
+        "is a deformable registration, which is not used: export a rigid one if its images are to be aligned.",
+    ),
+}
+"""Code of a file that cannot be used -> kind of problem, and what follows the file's name."""
+
+
+class Identities:
+    """The Patient IDs and names that were seen, and texts without them. Fast also for thousands of patients."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self.values = {value for value in values if value}
+        self._parts = {
+            part.casefold(): part
+            for value in self.values
+            for part in [value, *re.split(r"[\^=\s,;_/\\-]+", value)]
+            if len(part) >= 3
+        }
+
+    def hidden(self, text: str) -> str:
+        """`privacy.without_identity` with the few identities that can matter for this text."""
+        folded = text.casefold()
+        return without_identity(text, *(part for key, part in self._parts.items() if key in folded))
+
+
+class Findings:
+    """Collects problems; those about an object or series also stand in `doubts` under its UID.
+
+    `guessed`: the UIDs of objects that were linked without being told so.
+    """
+
+    def __init__(self, identities: Identities) -> None:
+        self.identities = identities
+        self.problems: list[Problem] = []
+        self.doubts: dict[str, list[str]] = defaultdict(list)
+        self.guessed: set[str] = set()
+
+    def add(self, kind: str, text: str, *, about: str = "") -> None:
+        """A problem; with `about` a doubt as well."""
+        problem = Problem(kind, self.identities.hidden(text))
+        self.problems.append(problem)
+        if about:
+            self.doubts[about].append(problem.text)
+
+    def add_file(self, path: str, code: str) -> None:
+        """A file that cannot be used."""
+        kind, text = TEXTS[code]
+        self.add(kind, f"{shown_name(path)} {text}")
+
+
+def shown_name(path: str | Path) -> str:
+    """A file's name as it can be printed anywhere."""
+    return Path(path).name.encode("utf-8", "replace").decode()

@@ -1,0 +1,216 @@
+"""What one file is and what the index keeps of it: an image slice, an RT object, something only counted, or a problem.
+
+A record is a list of JSON values, because it comes from another process (`index_pool.py`) and goes into a database:
+
+    ["image", part, uid, position, instance number, phase]    part, phase: JSON texts, see `PART` and `PHASE`
+    ["object", kind, uid, content]                            kind: RTSTRUCT, RTPLAN, RTDOSE, REG; content: a JSON text
+    ["other", label]                                          DICOM that no dataset is made of; label: what it is
+    ["ignored"]                                               no DICOM file, and nothing says that it should be one
+    ["problem", code, identity]                               code: see `index_problems.TEXTS`; identity: what to hide
+"""
+
+import json
+import math
+import os
+
+from .index_header import NotDicomError, UnclearError, read_elements
+from .index_tags import Elements
+
+IMAGE_MODALITIES = ("CT", "MR", "PT")
+OBJECTS = ("RTSTRUCT", "RTPLAN", "RTDOSE", "REG")
+Record = list
+
+PART = (
+    "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality", "SOPClassUID", "PatientID", "PatientName",
+    "StudyDate", "StudyDescription", "SeriesDescription", "ProtocolName", "SequenceName", "SeriesNumber", "ImageType",
+    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "TransferSyntaxUID",
+)  # fmt: skip
+"""What most slices of a series have in common: kept once."""
+
+PHASE = (
+    "TemporalPositionIdentifier", "DiffusionBValue", "EchoTime", "EchoNumbers", "FrameReferenceTime", "TriggerTime",
+    "AcquisitionNumber",
+)  # fmt: skip
+"""What tells the volumes of a series apart (`series_slices.py`), beside the Image Type."""
+
+IMAGE = "1.2.840.10008.5.1.4.1.1."
+MULTI_FRAME = frozenset(IMAGE + end for end in ("2.1", "2.2", "4.1", "4.4", "130", "128.1"))
+"""Enhanced and Legacy Converted Enhanced CT, MR and PET Image Storage (PS3.4 Table B.5-1)."""
+SECONDARY_CAPTURE, DEFORMABLE = IMAGE + "7", IMAGE + "66.3"
+CLAIMS_DICOM = (".dcm", ".dicom", ".ima")
+
+
+def read_record(path: str) -> Record:
+    """Read one file's header. Never raises for what is in the file."""
+    try:
+        if os.path.getsize(path) == 0:
+            return ["problem", "not-dicom", []]
+        elements, truncated = read_elements(path)
+        record = record_of(elements, truncated)
+        if record[0] != "problem" or truncated:
+            return record
+    except NotDicomError:
+        return ["problem", "not-dicom", []] if path.lower().endswith(CLAIMS_DICOM) else ["ignored"]
+    except FileNotFoundError:
+        return ["ignored"]
+    except OSError:
+        return ["problem", "no-permission", []]
+    except UnclearError:
+        pass
+    return _second_opinion(path)
+
+
+def _second_opinion(path: str) -> Record:
+    """Ask pydicom where our own reader does not understand the file, or found something missing."""
+    from .index_pydicom import read_with_pydicom
+
+    try:
+        elements = read_with_pydicom(path)
+    except OSError:
+        return ["problem", "no-permission", []]
+    except Exception:  # whatever is wrong with the file, it is one file
+        return ["problem", "damaged", []]
+    return record_of(elements, truncated=False) if elements else ["problem", "damaged", []]
+
+
+def record_of(elements: Elements, truncated: bool) -> Record:
+    """What a file with these elements is."""
+    modality, sop_class = elements.get("Modality", ""), elements.get("SOPClassUID", "")
+    identity = [elements.get(keyword, "") for keyword in ("PatientID", "PatientName")]
+    if not modality or not elements.get("SOPInstanceUID"):
+        if sop_class and sop_class.startswith("1.2.840.10008.1.3"):
+            return ["other", "DICOMDIR"]
+        return ["problem", "truncated" if truncated else "no-uid", identity]
+    if modality in OBJECTS:
+        return ["problem", "truncated", identity] if truncated else _object(modality, elements, identity)
+    if modality not in IMAGE_MODALITIES:
+        return ["other", modality]
+    if sop_class in MULTI_FRAME:
+        return ["problem", "multi-frame", identity]
+    if not _is_placed(elements):
+        return _without_position(elements, truncated, identity)
+    if not elements.get("SeriesInstanceUID") or not elements.get("StudyInstanceUID"):
+        return ["problem", "no-uid", identity]
+    return _image(elements)
+
+
+def _image(elements: Elements) -> Record:
+    part = json.dumps([elements.get(keyword, "") for keyword in PART], ensure_ascii=False)
+    phase = json.dumps([elements.get(keyword, "") for keyword in PHASE])
+    number = _integer(elements.get("InstanceNumber", ""))
+    return ["image", part, elements["SOPInstanceUID"], elements["ImagePositionPatient"], number, phase]
+
+
+def _is_placed(elements: Elements) -> bool:
+    """Position, orientation (two directions that are neither null nor parallel), pixel spacing and size make sense."""
+    position = _numbers(elements.get("ImagePositionPatient", ""), 3)
+    axes = _numbers(elements.get("ImageOrientationPatient", ""), 6)
+    spacing = _numbers(elements.get("PixelSpacing", ""), 2)
+    if not position or not axes or not spacing or min(spacing) <= 0:
+        return False
+    (a, b, c), (d, e, f) = axes[:3], axes[3:]
+    normal = math.hypot(b * f - c * e, c * d - a * f, a * e - b * d)
+    return normal > 0.5 and bool(elements.get("Rows")) and bool(elements.get("Columns"))
+
+
+def _without_position(elements: Elements, truncated: bool, identity: list[str]) -> Record:
+    """Screen captures, dose reports and reformats without a position are no slices; nor are they a mistake."""
+    if truncated:
+        return ["problem", "truncated", identity]
+    kinds = elements.get("ImageType", "").split("\\")
+    if elements.get("SOPClassUID", "").startswith(SECONDARY_CAPTURE):
+        return ["other", "secondary capture"]
+    if kinds[0] == "DERIVED" or "SECONDARY" in kinds[1:2]:
+        return ["other", "derived image without position"]
+    if "LOCALIZER" in kinds:
+        return ["other", "localiser without position"]
+    return ["problem", "no-position", identity]
+
+
+def _object(kind: str, elements: Elements, identity: list[str]) -> Record:
+    content = {
+        "patient_id": identity[0],
+        "patient_name": identity[1],
+        "study_uid": elements.get("StudyInstanceUID", ""),
+        "study_date": elements.get("StudyDate", ""),
+        "frame_of_reference_uid": elements.get("FrameOfReferenceUID", ""),
+        "label": elements.get("StructureSetLabel", "") or elements.get("RTPlanLabel", ""),
+    }
+    if kind == "RTSTRUCT":
+        content |= _drawn_on(elements, content["frame_of_reference_uid"])
+    elif kind == "REG":
+        if elements.get("SOPClassUID") == DEFORMABLE:
+            return ["problem", "deformable", identity]
+        content["sources"] = _transformations(elements)
+    else:
+        content["structure_set_uids"] = _referenced(elements, "ReferencedStructureSetSequence")
+        content["plan_uids"] = _referenced(elements, "ReferencedRTPlanSequence")
+        content["dose_summation_type"] = elements.get("DoseSummationType", "")
+        content["dose_units"] = elements.get("DoseUnits", "")
+    return ["object", kind, elements["SOPInstanceUID"], json.dumps(content, ensure_ascii=False)]
+
+
+def _drawn_on(elements: Elements, frame: str) -> dict:
+    """Frames, series and images of the Referenced Frame of Reference Sequence, and ROI names (PS3.3 C.8.8.5)."""
+    frames, series, images = [], [], []
+    for item in elements.get("ReferencedFrameOfReferenceSequence") or []:
+        frames.append(item.get("FrameOfReferenceUID", ""))
+        for study in item.get("RTReferencedStudySequence") or []:
+            for one in study.get("RTReferencedSeriesSequence") or []:
+                series.append(one.get("SeriesInstanceUID", ""))
+                images += _referenced(one, "ContourImageSequence")
+    return {
+        "frame_of_reference_uid": frame or next(filter(None, frames), ""),
+        "frame_uids": [uid for uid in dict.fromkeys([*frames, frame]) if uid],
+        "series_uids": [uid for uid in dict.fromkeys(series) if uid],
+        "image_uids": list(dict.fromkeys(images)),
+        "roi_names": [roi.get("ROIName", "") for roi in elements.get("StructureSetROISequence") or []],
+    }
+
+
+def _referenced(elements: Elements, keyword: str) -> list[str]:
+    uids = [item.get("ReferencedSOPInstanceUID", "") for item in elements.get(keyword) or []]
+    return [uid for uid in uids if uid]
+
+
+def _transformations(elements: Elements) -> list[list]:
+    """[frame of reference, type, 16 numbers row by row] of each item; matrices of one item are applied in their order.
+
+    Source: PS3.3 C.20.2 (Spatial Registration Module): each maps from the item's frame to that of the whole object.
+    """
+    found = []
+    for item in elements.get("RegistrationSequence") or []:
+        matrix, kinds = [float(i == j) for i in range(4) for j in range(4)], []
+        for registration in item.get("MatrixRegistrationSequence") or []:
+            for one in registration.get("MatrixSequence") or []:
+                values = _numbers(one.get("FrameOfReferenceTransformationMatrix", ""), 16)
+                if not values:
+                    kinds.append("")
+                    continue
+                kinds.append(one.get("FrameOfReferenceTransformationMatrixType", "") or "RIGID")
+                matrix = _product(values, matrix)
+        if item.get("FrameOfReferenceUID") and kinds and all(kinds):
+            kind = next((kind for kind in ("AFFINE", "RIGID_SCALE") if kind in kinds), "RIGID")
+            found.append([item["FrameOfReferenceUID"], kind, matrix])
+    return found
+
+
+def _product(a: list[float], b: list[float]) -> list[float]:
+    return [sum(a[4 * i + k] * b[4 * k + j] for k in range(4)) for i in range(4) for j in range(4)]
+
+
+def _numbers(text: str, count: int) -> list[float]:
+    """The finite numbers of a DS value, or none if there are not `count` of them."""
+    try:
+        values = [float(part) for part in text.split("\\")]
+    except ValueError:
+        return []
+    return values if len(values) == count and all(map(math.isfinite, values)) else []
+
+
+def _integer(text: str) -> int | None:
+    try:
+        number = int(float(text))
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) < 1 << 31 else None
