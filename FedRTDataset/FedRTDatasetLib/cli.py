@@ -3,7 +3,16 @@
 import argparse
 from pathlib import Path
 
-from . import command_build, command_check, command_index, command_names, command_rtstruct
+from . import (
+    command_build,
+    command_check,
+    command_deidentify,
+    command_export,
+    command_index,
+    command_names,
+    command_rtstruct,
+    command_versions,
+)
 from .commandline import common_options
 from .reporting import Reporter
 
@@ -12,8 +21,9 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
     """Add this room's commands to the `fedrt` parser."""
     dataset = subparsers.add_parser("dataset", help="DICOM folders to de-identified, harmonised datasets")
     actions = dataset.add_subparsers(metavar="ACTION", required=True)
-    for room in (command_index, command_names, command_build, command_check):
+    for room in (command_index, command_names, command_build, command_check, command_versions, command_export):
         room.add_commands(actions)
+    command_deidentify.add_commands(subparsers)
     rtstruct = subparsers.add_parser("rtstruct", help="RTSTRUCT to Slicer segmentation and back")
     command_rtstruct.add_commands(rtstruct.add_subparsers(metavar="ACTION", required=True))
     phantom = subparsers.add_parser(

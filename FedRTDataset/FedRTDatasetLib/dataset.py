@@ -7,7 +7,7 @@ cases/<case>/image.nrrd           float32, harmonised; image_1.nrrd ... on the s
 cases/<case>/structures.seg.nrrd  one layer a structure; a structure not in it is unlabelled, not absent
 cases/<case>/contours.npz         the planar contours as they were drawn (`contours.py`)
 cases/<case>/dose.nrrd            Gy on the image's grid, where the plan came with a dose
-cases/<case>/versions/            corrected structure sets; never written or removed by a build
+cases/<case>/versions/            corrected structure sets (`versions.py`); never written or removed by a build
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from .records import (
     read_record,
     write_record,
 )
+from .versions import as_corrected
 
 __all__ = [
     "CaseRecord", "Dataset", "DatasetRecord", "ImageRecord", "PlanRecord", "Split", "file_sha256", "read_case",
@@ -43,8 +44,12 @@ class Dataset:
         self.cases = tuple(sorted(cases, key=lambda case: case.id))
 
     @classmethod
-    def open(cls, path: Path | str) -> "Dataset":
+    def open(cls, path: Path | str, version: str = "approved") -> "Dataset":
         """Open a dataset folder.
+
+        Args:
+            version: the structures of the cases: `approved` takes the newest approved correction of each case (the
+                original where there is none), `newest` also one that nobody approved, `original` what was built.
 
         Raises:
             FedRTError: it is no dataset, was left half built, or a case of it is missing or fails its schema.
@@ -53,7 +58,7 @@ class Dataset:
         record = read_record(path / "dataset.json", DatasetRecord)
         if record.state != "complete":
             raise FedRTError(f"dataset {path} was not finished: run the same `fedrt dataset build` again, it goes on.")
-        cases = [read_case(path / "cases" / case) for case in record.cases]
+        cases = [as_corrected(read_case(path / "cases" / case), version) for case in record.cases]
         return cls(path, record, cases)
 
     @property
@@ -114,7 +119,7 @@ def read_images(case: CaseRecord) -> dict:
 
 
 def read_structures(case: CaseRecord, names: list[str] | tuple[str, ...]):
-    """Masks of the named structures on the image's grid.
+    """Masks of the named structures on the image's grid, of the version that the case was opened with.
 
     Returns:
         uint8 (S, z, y, x) in the order of `names`, and bool (S,): whether the case is labelled for it. The mask of an
@@ -122,13 +127,14 @@ def read_structures(case: CaseRecord, names: list[str] | tuple[str, ...]):
     """
     import numpy as np
 
-    from .segmentation import read_segmentation
+    from .correction import segments_on_grid
+    from .versions import structures_of
 
     shape = case.grid.size[::-1]
     masks = np.zeros((len(names), *shape), dtype=np.uint8)
     labelled = np.array([name in case.labelled for name in names], dtype=bool)
     if labelled.any():
-        stored = read_segmentation(case.folder / "structures.seg.nrrd")
+        stored = dict(segments_on_grid(structures_of(case, case.version).path, case.grid))
         for s in np.flatnonzero(labelled):
-            masks[s] = stored.masks[stored.names.index(names[s])]
+            masks[s] = stored[names[s]]
     return masks, labelled

@@ -103,6 +103,8 @@ class CaseRecord(_Record):
     """The sentences of `checks`, for people who open the file."""
     sha256: dict[str, str] = Field(default_factory=dict)
     folder: Path | None = Field(default=None, exclude=True)
+    version: int = Field(default=0, exclude=True)
+    """The corrected structure set that `labelled` and `volumes_cm3` tell of (`versions.py`); 0: as built."""
 
 
 class BuildRecord(_Record):

@@ -24,6 +24,7 @@ import numpy as np
 from FedRTDatasetLib.dataset import CaseRecord, file_sha256, read_image, read_structures
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
+from FedRTDatasetLib.versions import structures_of
 
 VERSION = 1
 FOREGROUND_VOXELS = 4096
@@ -83,7 +84,11 @@ def cached_cases(cases, folder: Path | str, report: Reporter | None = None) -> t
 
 
 def _key(case: CaseRecord) -> str:
-    files = [case.sha256.get(name) or file_sha256(case.folder / name) for name in ("image.nrrd", "structures.seg.nrrd")]
+    structures = structures_of(case, case.version)
+    files = [
+        case.sha256.get("image.nrrd") or file_sha256(case.folder / "image.nrrd"),
+        structures.sha256 or file_sha256(structures.path),
+    ]
     content = json.dumps([VERSION, *files, list(case.labelled)])
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
