@@ -11,7 +11,7 @@ from dicom_maker import ORIENTATIONS, make_patient, make_series
 from FedRTDatasetLib.commandline import main
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import to_image
+from FedRTDatasetLib.geometry import stack_of_image, to_image
 from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.pseudonym import SiteKey
 from FedRTDatasetLib.rasterise import rasterise
@@ -103,6 +103,28 @@ def test_missing_slice_contours_lie_on_real_slices(tmp_path, model):
         assert heights <= {20.0 + 3 * k for k in (0, 1, 2, 3, 5, 6, 7)}
     record = json.loads((outcome.folder / "result.json").read_text())
     assert any("1 slice(s) missing" in note for note in record["notes"])
+
+
+def test_gantry_tilt_contours_lie_in_the_tilted_slices(tmp_path, model):
+    series = make_series(tmp_path / "in")
+    for k, path in enumerate(series.files):
+        dataset = pydicom.dcmread(path)
+        dataset.ImagePositionPatient = [-50, -30 + 0.6 * k, 20 + 3 * k]
+        dataset.save_as(path)
+    (outcome,) = contour(model, [tmp_path / "in"], tmp_path / "out")
+    assert not outcome.failed
+    stack = load_series(_only(tmp_path / "in")).stack
+    assert stack.is_sheared
+    stored = read_segmentation(outcome.folder / "structures.seg.nrrd")
+    for roi, mask in zip(read_rtstruct(outcome.folder / "RTSTRUCT.dcm"), stored.masks, strict=True):
+        again, beyond = rasterise(roi.polygons, stack)
+        assert beyond == 0 and again.sum() > 50
+        assert again.sum() == pytest.approx(mask.sum(), rel=0.1)
+        tilted = np.mean([stack.to_patient(np.argwhere(again[k])[:, ::-1], k).mean(0) for k in range(2, 6)], axis=0)
+        upright = stack_of_image(stored.reference)
+        same_slices = range(2, 6)
+        straight = np.mean([upright.to_patient(np.argwhere(mask[k])[:, ::-1], k).mean(0) for k in same_slices], axis=0)
+        assert np.abs(tilted - straight).max() < 1.0  # mm; taken by pixels it would be 2.1
 
 
 def test_bad_studies_are_told_and_the_others_done(tmp_path, model, capsys):

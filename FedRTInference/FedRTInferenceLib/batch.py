@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from FedRTDatasetLib.case_images import load_units
 from FedRTDatasetLib.dicom_index import ImageSeries, index_folders
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.pseudonym import SiteKey
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.series import load_series
 
 from .predictor import Predictor
 from .results import RECORD, Contoured, contour_series, write_results
@@ -112,9 +112,7 @@ def _contour_one(
     if isinstance(item, Path):
         contoured, image = _contour_file(item, predictor)
         return write_results(folder, contoured, image, None, predictor, rtstruct=False, segmentation=True, notes=[])
-    loaded = load_series(item)
-    if loaded.stack.is_sheared:
-        raise FedRTError("its slices are sheared (gantry tilt), which this version does not resample.")
+    loaded, _ = load_units(item, predictor.processing)
     contoured, image = contour_series(predictor, loaded)
     return write_results(
         folder,

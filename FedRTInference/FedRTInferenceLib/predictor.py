@@ -34,12 +34,16 @@ class Predictor:
         """The harmonisation the model expects; applied here to every image."""
         return self.card.processing
 
-    def predict(self, image) -> Iterator[StructureResult]:
-        """The structures of a SimpleITK image in modality units (HU for CT), in the model's order."""
+    def predict(self, image, harmonised=None) -> Iterator[StructureResult]:
+        """The structures of a SimpleITK image in modality units (HU for CT), in the model's order.
+
+        `harmonised` is that image harmonised already, where its slices lie on no regular grid and were brought to the
+        harmonised one directly (`preprocess.harmonise_series`).
+        """
         import SimpleITK as sitk
         from FedRTTrainLib.predict import predict_probabilities
 
-        harmonised = harmonise(image, self.processing)
+        harmonised = harmonise(image, self.processing) if harmonised is None else harmonised
         probabilities = predict_probabilities(self._network, sitk.GetArrayFromImage(harmonised), self.card.patch_size)
         native = grid_of(image)
         for structure, probability in zip(self.card.structures, probabilities, strict=True):

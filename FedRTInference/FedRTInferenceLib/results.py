@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 from FedRTDatasetLib.atomic import write_json
-from FedRTDatasetLib.geometry import SliceStack, stack_of_image, to_image
+from FedRTDatasetLib.geometry import sample_at, to_image
 from FedRTDatasetLib.outline import outline
+from FedRTDatasetLib.preprocess import harmonise_series
 from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
 from FedRTDatasetLib.segmentation import write_segmentation
 from FedRTDatasetLib.series import LoadedSeries
@@ -28,24 +29,24 @@ class Contoured:
 
 def contour_series(predictor: Predictor, loaded: LoadedSeries) -> tuple[Contoured, object]:
     """Contours of a DICOM series, and the SimpleITK image they were found on."""
-    image = to_image(loaded.array, loaded.stack)
+    stack = loaded.stack
+    image = to_image(loaded.array, stack)
+    harmonised = None if stack.is_regular else harmonise_series(loaded.array, stack, predictor.processing)[0]
     contoured = Contoured()
-    for result in predictor.predict(image):
+    for result in predictor.predict(image, harmonised):
         contoured.structures.append(result.structure)
         contoured.masks.append((result.probability >= 0.5).astype(np.uint8))
-        on_slices = (
-            result.probability if loaded.stack.is_regular else _on_slices(result.probability, image, loaded.stack)
-        )
-        contoured.polygons.append(outline(on_slices, loaded.stack))
+        on_slices = result.probability if stack.is_regular else sample_at(_like(result.probability, image), stack, 0.0)
+        contoured.polygons.append(outline(on_slices, stack))
     return contoured, image
 
 
-def _on_slices(probability: np.ndarray, image, stack: SliceStack) -> np.ndarray:
-    """Probabilities on the evenly spaced grid, interpolated at the positions of the real slices."""
-    own = stack_of_image(image).offsets
-    upper = np.clip(np.searchsorted(own, stack.offsets), 1, len(own) - 1)
-    share = np.clip((stack.offsets - own[upper - 1]) / (own[upper] - own[upper - 1]), 0, 1)[:, None, None]
-    return probability[upper - 1] * (1 - share) + probability[upper] * share
+def _like(values: np.ndarray, image):
+    import SimpleITK as sitk
+
+    result = sitk.GetImageFromArray(values)
+    result.CopyInformation(image)
+    return result
 
 
 def write_results(
