@@ -11,7 +11,7 @@ from dicom_maker import ORIENTATIONS, make_patient, make_series
 from FedRTDatasetLib.commandline import main
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import stack_of_image, to_image
+from FedRTDatasetLib.geometry import sample_at, to_image
 from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.pseudonym import SiteKey
 from FedRTDatasetLib.rasterise import rasterise
@@ -119,12 +119,13 @@ def test_gantry_tilt_contours_lie_in_the_tilted_slices(tmp_path, model):
     for roi, mask in zip(read_rtstruct(outcome.folder / "RTSTRUCT.dcm"), stored.masks, strict=True):
         again, beyond = rasterise(roi.polygons, stack)
         assert beyond == 0 and again.sum() > 50
-        assert again.sum() == pytest.approx(mask.sum(), rel=0.1)
-        tilted = np.mean([stack.to_patient(np.argwhere(again[k])[:, ::-1], k).mean(0) for k in range(2, 6)], axis=0)
-        upright = stack_of_image(stored.reference)
-        same_slices = range(2, 6)
-        straight = np.mean([upright.to_patient(np.argwhere(mask[k])[:, ::-1], k).mean(0) for k in same_slices], axis=0)
-        assert np.abs(tilted - straight).max() < 1.0  # mm; taken by pixels it would be 2.1
+        upright = sitk.GetImageFromArray(mask.astype(np.float32))
+        upright.CopyInformation(stored.reference)
+        expected = sample_at(upright, stack, 0.0) >= 0.5
+        dice = 2 * (again & expected).sum() / (again.sum() + expected.sum())
+        by_pixel = 2 * (again & mask[:, : again.shape[1]]).sum() / (again.sum() + mask.sum())
+        assert dice > by_pixel + 0.05
+        assert dice > 0.93  # the noisy surface of a network that was never trained runs between voxels
 
 
 def test_bad_studies_are_told_and_the_others_done(tmp_path, model, capsys):
