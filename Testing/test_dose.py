@@ -56,5 +56,6 @@ def _is_dose(path):
         return False
 
 
-def test_plan_values():
-    assert plan_record([], None).model_dump() == {"prescription_gy": None, "fractions": None, "dose_max_gy": None}
+def test_plan_values_of_no_plan():
+    record = plan_record([], None)
+    assert (record.prescription_gy, record.fractions, record.dose_max_gy, record.phases) == (None, None, None, None)

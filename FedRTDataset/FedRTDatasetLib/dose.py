@@ -1,59 +1,101 @@
-"""RTDOSE to a dose image in Gy. Source: DICOM PS3.3 C.8.8.3 (RT Dose)."""
+"""The dose of a case: from RTDOSE and RTPLAN files to one dose and the plan's values.
 
+The parts are in `dosimetry`: one RTDOSE file (`rtdose.py`), the rule by which doses and plans are chosen and summed
+(`course.py`), DVHs (`dvh.py`).
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-import pydicom
-
-from .dataset import PlanRecord
+from .dosimetry.course import CourseDose, course_dose, read_grids
+from .dosimetry.dose_sum import DoseSum
+from .dosimetry.plan import Plan, read_plan
+from .dosimetry.plan_values import plan_values
+from .dosimetry.rtdose import DoseGrid, read_rtdose
 from .errors import FedRTError
-from .geometry import SliceStack, to_image
+from .notes import Check
+from .records import PlanRecord
+
+__all__ = ["CourseDose", "DoseSum", "plan_record", "plan_values", "planned_dose", "read_dose", "sum_doses"]
 
 
 def read_dose(path: Path):
-    """The dose grid as a SimpleITK float32 image in Gy (LPS).
+    """The dose grid of one RTDOSE file as a SimpleITK float32 image in Gy (LPS).
 
     Raises:
         FedRTError: unreadable, without a dose grid, or in relative units.
     """
-    try:
-        dataset = pydicom.dcmread(path)
-        if dataset.get("DoseUnits") != "GY":
-            raise FedRTError(f"{path.name} is in relative dose units: export the dose in Gy.")
-        array = dataset.pixel_array.astype(np.float32) * float(dataset.DoseGridScaling)
-        frames = np.array([float(v) for v in dataset.GridFrameOffsetVector])
-        orientation = np.array([float(v) for v in dataset.ImageOrientationPatient])
-        origin = np.array([float(v) for v in dataset.ImagePositionPatient])
-        between_rows, between_columns = (float(v) for v in dataset.PixelSpacing)
-    except FedRTError:
-        raise
-    except Exception as error:
-        raise FedRTError(f"{path.name} has no readable dose grid ({type(error).__name__}): export it again.") from error
-    array = array.reshape(len(frames), *array.shape[-2:])
-    row, column = orientation[:3], orientation[3:]
-    normal = np.cross(row, column)
-    # The first offset is 0 (relative) or the first plane's own coordinate (C.8.8.3.2); both count from the first plane.
-    order = np.argsort(frames)
-    positions = origin + (frames[order] - frames[0])[:, None] * normal
-    return to_image(array[order], SliceStack(positions, row, column, (between_columns, between_rows), array.shape))
+    return read_rtdose(path).to_image()
 
 
-def plan_record(plans: list[Path], dose_max_gy: float | None) -> PlanRecord:
-    """Prescription and fractions of the plans (summed over plans; what a plan does not state stays None)."""
-    prescription, fractions = [], []
-    for path in plans:
-        plan = pydicom.dcmread(path)
-        doses = [
-            float(r.TargetPrescriptionDose)
-            for r in plan.get("DoseReferenceSequence") or []
-            if r.get("TargetPrescriptionDose")
-        ]
-        prescription += [max(doses)] if doses else []
-        fractions += [
-            int(g.NumberOfFractionsPlanned)
-            for g in plan.get("FractionGroupSequence") or []
-            if g.get("NumberOfFractionsPlanned")
-        ]
-    return PlanRecord(
-        prescription_gy=sum(prescription) or None, fractions=sum(fractions) or None, dose_max_gy=dose_max_gy
-    )
+def sum_doses(index, structure_set_uid: str) -> tuple[DoseSum | None, list[Check]]:
+    """The dose that a structure set's plans give, or None, and what was chosen and left out (rule: `course.py`)."""
+    planned = planned_dose(index, structure_set_uid)
+    return planned.dose, planned.checks
+
+
+def planned_dose(index, structure_set_uid: str) -> CourseDose:
+    """The dose of a structure set's plans with those plans, from what an `Index` found.
+
+    Where not one of its plans is here, doses in its frame of reference whose plan is not here either are taken, with the
+    doubt told. Doses in another frame of reference are left out.
+    """
+    structure_set = index.structure_sets[structure_set_uid]
+    checks: list[Check] = []
+    plans = read_plans((plan.path for plan in index.plans_of(structure_set_uid)), checks)
+    uids = {plan.uid for plan in plans}
+    if uids:
+        found = [dose for dose in index.doses.values() if uids.intersection(dose.references)]
+    else:
+        found = _without_plans(index, structure_set)
+    grids = read_grids([dose.path for dose in found], checks)
+    grids = in_frame(grids, structure_set.frame_of_reference_uid, checks)
+    if not uids and grids:
+        checks.append(Check(kind="dose-without-plan", severity="warning"))
+        plans = [Plan(uid) for uid in sorted({uid for grid in grids for uid in grid.plan_uids})]
+    chosen = course_dose(plans, grids)
+    return CourseDose(chosen.dose, chosen.plans if uids else (), checks + chosen.checks, chosen.per_plan)
+
+
+def _without_plans(index, structure_set) -> list:
+    frame, patient = structure_set.frame_of_reference_uid, structure_set.patient_id
+    return [
+        dose
+        for dose in index.doses.values()
+        if frame
+        and dose.frame_of_reference_uid == frame
+        and dose.patient_id == patient
+        and not set(dose.references) & set(index.plans)
+    ]
+
+
+def in_frame(grids: list[DoseGrid], frame_of_reference_uid: str, checks: list[Check]) -> list[DoseGrid]:
+    """The grids in a frame of reference (a grid or structure set that names none is not held against it)."""
+    here = [
+        grid
+        for grid in grids
+        if not grid.frame_of_reference_uid
+        or not frame_of_reference_uid
+        or grid.frame_of_reference_uid == frame_of_reference_uid
+    ]
+    if len(here) < len(grids):
+        checks.append(Check(kind="dose-other-frame", severity="warning", values={"count": len(grids) - len(here)}))
+    return here
+
+
+def read_plans(paths: Iterable[Path], checks: list[Check]) -> list[Plan]:
+    """The plans of files; those that cannot be read are counted."""
+    plans, failed = [], 0
+    for path in paths:
+        try:
+            plans.append(read_plan(path))
+        except FedRTError:
+            failed += 1
+    if failed:
+        checks.append(Check(kind="plans-unreadable", severity="warning", values={"count": failed}))
+    return plans
+
+
+def plan_record(plans: Iterable[Path], dose_max_gy: float | None) -> PlanRecord:
+    """The values of those of the plans (RTPLAN files) that count, by the rule of `course.py`."""
+    return plan_values(course_dose(read_plans(plans, []), []).plans, None, dose_max_gy)

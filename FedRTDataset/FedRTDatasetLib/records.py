@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .atomic import write_text
 from .errors import FedRTError
-from .notes import Check, Relation, SkippedItem, Step
+from .notes import Check, Relation, SkippedItem, Step, Word
 from .preprocess import Grid, Modality, Processing
 from .structures import Structure
 
@@ -48,10 +48,31 @@ class DatasetRecord(_Record):
 
 
 class PlanRecord(_Record):
-    """Machine-neutral values of the plan the structure set belongs to."""
+    """Machine-neutral values of the plan, or of the phases of one course, that the structure set belongs to; what no plan
+    states is None or empty. Terms are the Standard's or FedRT's own (`dosimetry/plan.py`), never free text."""
 
     prescription_gy: float | None = None
+    """Highest prescribed dose, summed over phases."""
+    prescription_levels_gy: list[float] = Field(default_factory=list)
+    """All prescribed doses of a single plan, highest first (a simultaneous boost has several)."""
+    prescription_from: Literal["", "dose-reference", "application-setup-dose", "beam-dose"] = ""
     fractions: int | None = None
+    dose_per_fraction_gy: float | None = None
+    """Of the highest prescribed dose, where it is the same in all phases."""
+    phases: int | None = None
+    """How many plans are summed."""
+    beams: int | None = None
+    setups: int | None = None
+    """Brachytherapy application setups."""
+    kind: Literal["", "external", "brachy", "both"] = ""
+    techniques: list[Word] = Field(default_factory=list)
+    radiation: list[Word] = Field(default_factory=list)
+    energies: list[float] = Field(default_factory=list)
+    """Nominal, MV of photons and MeV of electrons."""
+    flattening_filter_free: bool | None = None
+    intent: Literal["", "curative", "palliative", "prophylactic"] = ""
+    approval: Literal["", "approved", "unapproved"] = ""
+    dose_type: Literal["", "physical", "effective"] = ""
     dose_max_gy: float | None = None
 
 

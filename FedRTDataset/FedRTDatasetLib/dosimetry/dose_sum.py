@@ -26,11 +26,12 @@ class DoseSum:
             count += inside
         return total, count
 
-    def on(self, grid):
+    def on(self, grid, transform=None):
         """The dose on the voxel centres of a grid, each dose interpolated once.
 
         Args:
             grid: size, spacing_mm, origin_mm (x, y, z) and direction (9), as `preprocess.Grid`.
+            transform: linear SimpleITK transform of the grid's points to the frame of reference of the dose.
 
         Returns:
             SimpleITK float32 image in Gy (0 where no dose is known), and the share (0..1) of the grid's voxels at which
@@ -40,8 +41,12 @@ class DoseSum:
 
         columns, rows, slices = grid.size
         axes = np.array(grid.direction).reshape(3, 3) * np.array(grid.spacing_mm)
+        origin = np.array(grid.origin_mm)
+        if transform is not None:
+            moved = np.array([transform.TransformPoint((origin + side).tolist()) for side in (0 * origin, *axes.T)])
+            origin, axes = moved[0], (moved[1:] - moved[0]).T
         y, x = (index.ravel() for index in np.indices((rows, columns)))
-        plane = np.array(grid.origin_mm) + x[:, None] * axes[:, 0] + y[:, None] * axes[:, 1]
+        plane = origin + x[:, None] * axes[:, 0] + y[:, None] * axes[:, 1]
         values = np.empty((slices, rows, columns), np.float32)
         known = 0
         for k in range(slices):
@@ -69,7 +74,6 @@ class DoseSum:
         shift = [(np.arange(n) + 0.5) / n - 0.5 for n in pieces]
         cell = np.prod(spacing) / np.prod(pieces) / 1000
         stack, found = lattice.stack, np.zeros(len(doses_gy))
-        _, rows, columns = lattice.values.shape
         lowest = min(doses_gy)
         for k in range(len(stack.positions)):
             reach = self._neighbourhood_maximum(lattice, k)
@@ -77,7 +81,8 @@ class DoseSum:
             if not len(x):
                 continue
             centre = stack.positions[k] + (
-                x[:, None] * stack.spacing[0] * stack.row_direction + y[:, None] * stack.spacing[1] * stack.column_direction
+                x[:, None] * stack.spacing[0] * stack.row_direction
+                + y[:, None] * stack.spacing[1] * stack.column_direction
             )
             for dz in shift[2]:
                 for dy in shift[1]:

@@ -175,36 +175,39 @@ class _Distances:
 
     def _section(self, k: int) -> np.ndarray:
         if k not in self._known:
-            self._known[k] = signed_distance(self._sections[k].loops, self._grid)
+            self._known[k] = signed_distance(self._sections[k].groups, self._grid)
             if len(self._sections) * self._grid.shape[0] * self._grid.shape[1] > 4_000_000:  # keep memory flat
                 self._known = {i: known for i, known in self._known.items() if abs(i - k) <= 1}
         return self._known[k]
 
 
-def signed_distance(loops: list[np.ndarray], grid: _Grid) -> np.ndarray:
+def signed_distance(groups: list[list[np.ndarray]], grid: _Grid) -> np.ndarray:
     """float32 [rows, columns] mm from each cell's centre to the outline, negative inside."""
+    distance = np.stack([_group_distance([grid.pixels(loop) for loop in group], grid.shape) for group in groups])
+    return distance.min(axis=0) * np.float32(grid.width)  # groups unite
+
+
+def _group_distance(loops: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """float32 [rows, columns], in cells, to the outline of loops that go by the even-odd rule."""
     from scipy.ndimage import distance_transform_edt
 
-    pixels = [grid.pixels(loop) for loop in loops]
-    inside = _cells_inside(pixels, grid.shape)
+    inside = _cells_inside(loops, shape)
     if inside.any():
         rough = np.where(inside, 0.5 - distance_transform_edt(inside), distance_transform_edt(~inside) - 0.5)
     else:  # thinner than a cell
-        rough = np.zeros(grid.shape)
+        rough = np.zeros(shape)
     near = np.abs(rough) <= EXACT_CELLS
     rows, columns = np.nonzero(near)
-    exact = _distance_to_outline(np.stack([columns, rows], axis=1).astype(float), pixels)
+    exact = _distance_to_outline(np.stack([columns, rows], axis=1).astype(float), loops)
     distance = rough.astype(np.float32)
     distance[near] = np.where(inside[near], -exact, exact)
-    return distance * np.float32(grid.width)
+    return distance
 
 
 def _cells_inside(loops: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     """bool [rows, columns]: cells whose centre lies inside an odd number of the loops (in cells)."""
     rows, columns = shape
-    start = np.concatenate(loops)
-    end = np.concatenate([np.roll(loop, -1, axis=0) for loop in loops])
-    row, crossing = crossings(start, end, 0.0, 1.0, rows)
+    row, crossing = crossings(loops, 0.0, 1.0, rows)
     column = np.clip(np.ceil(crossing), 0, columns).astype(np.int64)
     toggles = np.bincount(row * (columns + 1) + column, minlength=rows * (columns + 1)).reshape(rows, columns + 1)
     return np.cumsum(toggles, axis=1)[:, :columns] % 2 == 1

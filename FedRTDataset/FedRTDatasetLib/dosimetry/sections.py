@@ -18,18 +18,20 @@ none     the structure ends at its first and last contour.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
 
+from ..bridging import MAX_SKIP_MM, SAME_GAP_SLICES
+from ..contour_rule import Arrangement, arrangement
 from ..errors import FedRTError
 
 EndCaps = Literal["rounded", "half", "none"]
 END_CAPS = get_args(EndCaps)
 SAME_PLANE_MM = 0.05
-BRIDGED_SLICES = 3
-"""Up to so many image slices without a contour are bridged; over a longer gap a structure counts as two parts."""
 SCAN_LINES = 1024  # to measure an area: 24 mm across are 42 lines a millimetre
+PER_MM = 10.0  # `contour_rule.py` compares contours in pixels
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Section:
-    """A structure on one plane: `along` mm on the normal, closed `loops` each (n, 2) mm along u and v, `area` mm2."""
+    """A structure on one plane: `along` mm on the normal, `area` mm2, and `groups` of closed loops, each (n, 2) mm along
+    u and v. A group goes by the even-odd rule; groups unite (`contour_rule.py`)."""
 
     along: float
-    loops: list[np.ndarray]
+    groups: list[list[np.ndarray]]
     area: float
+
+    @property
+    def loops(self) -> list[np.ndarray]:
+        return [loop for group in self.groups for loop in group]
 
 
 @dataclass(frozen=True)
@@ -91,38 +98,39 @@ def solid_of(
     normal: np.ndarray | None = None,
     step_mm: float | None = None,
     ends: EndCaps = "rounded",
+    exclusive: bool = False,
 ) -> Solid:
     """The solid that closed planar contours describe.
 
     Args:
-        polygons: each (n, 3) LPS mm; together by the even-odd rule (as `rasterise`).
+        polygons: each (n, 3) LPS mm.
         slices: (m, 3) LPS mm, one point of each slice of the image series; tells where contours are missing.
         normal: (3,) unit normal of the slices; without it that of the largest contour.
         step_mm: slice distance where no slices are given and the structure lies on one plane only.
         ends: the end-cap rule.
+        exclusive: the contours are of type CLOSEDPLANAR_XOR.
 
     Raises:
         FedRTError: no polygon encloses an area, or a single plane and nothing that tells the slice distance.
     """
     frame = plane_frame(polygons, normal)
-    sections = _sections(polygons, frame)
+    sections = _sections(polygons, frame, exclusive)
     if not sections:
         raise FedRTError("its contours enclose no area.")
     along = np.array([section.along for section in sections])
     known = None if slices is None or len(slices) < 2 else np.sort(slices @ frame.normal)
     step = _step(along, known, step_mm)
-    missing = _missing_between(along, known, step)
-    cuts = [0, *(np.flatnonzero(missing > BRIDGED_SLICES) + 1), len(sections)]
+    skipped, bridged = _gaps(along, known, step)
+    cuts = [0, *(np.flatnonzero(~bridged) + 1), len(sections)]
     parts = [
         Part(
             sections[first:last],
             _next_slice(along[first], known, step, -1),
             _next_slice(along[last - 1], known, step, 1),
         )
-        for first, last in zip(cuts, cuts[1:], strict=False)
+        for first, last in pairwise(cuts)
     ]
-    bridged = int(missing[missing <= BRIDGED_SLICES].sum())
-    return Solid(frame, parts, bridged, ends)
+    return Solid(frame, parts, int(np.maximum(np.rint(skipped[bridged]) - 1, 0).sum()), ends)
 
 
 def plane_frame(polygons: list[np.ndarray], normal: np.ndarray | None = None) -> Frame:
@@ -150,45 +158,85 @@ def _area_vector(polygon: np.ndarray) -> np.ndarray:
     return 0.5 * np.cross(centred, np.roll(centred, -1, axis=0)).sum(axis=0)
 
 
-def _sections(polygons: list[np.ndarray], frame: Frame) -> list[Section]:
+def _sections(polygons: list[np.ndarray], frame: Frame, exclusive: bool) -> list[Section]:
     along = np.array([float((polygon @ frame.normal).mean()) for polygon in polygons])
-    order = np.argsort(along)
-    groups: list[list[int]] = []
-    for i in order:
-        if groups and along[i] - along[groups[-1][-1]] <= SAME_PLANE_MM:
-            groups[-1].append(i)
+    planes: list[list[int]] = []
+    for i in np.argsort(along, kind="stable"):
+        if planes and along[i] - along[planes[-1][-1]] <= SAME_PLANE_MM:
+            planes[-1].append(i)
         else:
-            groups.append([i])
+            planes.append([i])
     sections = []
-    for group in groups:
-        loops = [frame.in_plane(polygons[i]) for i in group]
-        area = area_of(loops)
+    for plane in planes:
+        groups = _groups([frame.in_plane(polygons[i]) for i in plane], exclusive)
+        area = area_of(groups)
         if area > 0:
-            sections.append(Section(float(along[group].mean()), loops, area))
+            sections.append(Section(float(along[plane].mean()), groups, area))
     return sections
 
 
-def area_of(loops: list[np.ndarray]) -> float:
-    """mm2 inside an odd number of the loops: exact along u, `SCAN_LINES` lines along v."""
-    start = np.concatenate(loops)
-    end = np.concatenate([np.roll(loop, -1, axis=0) for loop in loops])
-    low, high = start[:, 1].min(), start[:, 1].max()
+def _groups(loops: list[np.ndarray], exclusive: bool) -> list[list[np.ndarray]]:
+    """What the loops of one plane mean together: one group where the even-odd rule says it, else a group a part."""
+    if len(loops) == 1 or exclusive:
+        return [loops]
+    arranged = arrangement([loop * PER_MM for loop in loops])
+    if arranged.simple and not arranged.crossing:
+        return [loops]
+    used = [i for i in range(len(loops)) if i not in arranged.same]
+    depth = _depths(arranged)
+    return [
+        [loops[part], *(loops[hole] for hole in used if depth[hole] % 2 and arranged.contains[part, hole])]
+        for part in used
+        if depth[part] % 2 == 0
+    ]
+
+
+def _depths(arranged: Arrangement) -> np.ndarray:
+    """For each contour the longest chain of contours around it, one inside the other."""
+    depth = np.zeros(len(arranged.contains), dtype=int)
+    for _ in depth:
+        depth = np.where(arranged.contains, depth[:, None] + 1, 0).max(axis=0)
+    return depth
+
+
+def area_of(groups: list[list[np.ndarray]]) -> float:
+    """mm2 inside any of the groups: exact along u, `SCAN_LINES` lines along v."""
+    every = np.concatenate([loop for group in groups for loop in group])
+    low, high = every[:, 1].min(), every[:, 1].max()
     if high <= low:
         return 0.0
     spacing = (high - low) / SCAN_LINES
-    line, crossing = crossings(start, end, low + 0.5 * spacing, spacing, SCAN_LINES)
-    order = np.lexsort((crossing, line))
-    crossing = crossing[order]
-    return float((crossing[1::2] - crossing[::2]).sum() * spacing)
+    lines, starts, ends = [], [], []
+    for group in groups:
+        line, crossing = crossings(group, low + 0.5 * spacing, spacing, SCAN_LINES)
+        order = np.lexsort((crossing, line))
+        lines.append(line[order][::2])
+        starts.append(crossing[order][::2])
+        ends.append(crossing[order][1::2])
+    line, start, end = np.concatenate(lines), np.concatenate(starts), np.concatenate(ends)
+    if len(groups) > 1:
+        start, end = _without_overlap(line, start, end)
+    return float((end - start).sum() * spacing)
 
 
-def crossings(
-    start: np.ndarray, end: np.ndarray, first: float, spacing: float, lines: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where edges cross the lines v = first + i spacing: line numbers and u coordinates, two for every way in and out.
+def _without_overlap(line: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Intervals on lines, cut so that none covers what an earlier one on its line covers."""
+    apart = line * (4 * np.abs([start, end]).max() + 1)  # lines one after the other on one axis
+    order = np.argsort(start + apart, kind="stable")
+    start, end = (start + apart)[order], (end + apart)[order]
+    reached = np.maximum.accumulate(end)
+    before = np.concatenate([[-np.inf], reached[:-1]])
+    start = np.minimum(np.maximum(start, before), reached)
+    return start, np.maximum(end, start)
+
+
+def crossings(loops: list[np.ndarray], first: float, spacing: float, lines: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where loops cross the lines v = first + i spacing: line numbers and u coordinates, two for every way in and out.
 
     Half-open intervals (upper end excluded) make a vertex on a line count once.
     """
+    start = np.concatenate(loops)
+    end = np.concatenate([np.roll(loop, -1, axis=0) for loop in loops])
     upward = start[:, 1] < end[:, 1]
     low = np.where(upward[:, None], start, end)
     high = np.where(upward[:, None], end, start)
@@ -211,15 +259,20 @@ def _step(along: np.ndarray, known: np.ndarray | None, step_mm: float | None) ->
     raise FedRTError("it is contoured on one plane, and without its images the slice distance is not known.")
 
 
-def _missing_between(along: np.ndarray, known: np.ndarray | None, step: float) -> np.ndarray:
-    """How many image slices lie between each contoured plane and the next."""
-    if known is None:
-        return np.maximum(np.rint(np.diff(along) / step).astype(int) - 1, 0)
-    after = np.searchsorted(known, along[:-1] + 0.25 * step)
-    before = np.searchsorted(known, along[1:] - 0.25 * step)
-    within = np.maximum(before - after, 0)
-    # Where images are missing as well, the distance tells.
-    return np.maximum(within, np.floor(np.diff(along) / (2.5 * step)).astype(int))
+def _gaps(along: np.ndarray, known: np.ndarray | None, step: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each plane and the next: how many slices they are apart, and whether the structure goes on between them.
+
+    It does by the rule of `bridging.py`: no image slice lies between them, or the gap is one of several alike in a row
+    (contours on every other slice). A gap that stands alone divides the structure.
+    """
+    gaps = np.diff(along)
+    skipped = gaps / step
+    if known is not None:
+        beyond = np.maximum(along - known[-1], 0) - np.maximum(known[0] - along, 0)
+        skipped = np.diff(np.interp(along, known, np.arange(len(known))) + beyond / step)
+    alike = (np.abs(np.diff(skipped)) <= SAME_GAP_SLICES) & (np.minimum(skipped[1:], skipped[:-1]) > 1.5)
+    in_a_row = np.append(alike, False) | np.insert(alike, 0, False) if len(gaps) else np.zeros(0, dtype=bool)
+    return skipped, (skipped <= 1.5) | (in_a_row & (gaps <= MAX_SKIP_MM))
 
 
 def _next_slice(along: float, known: np.ndarray | None, step: float, side: int) -> float:
