@@ -14,7 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from .index_findings import Findings, shown_name
+from .index_findings import Findings
 from .index_scan import given_path
 from .index_store import Store
 
@@ -35,8 +35,8 @@ class _Copies:
         self.count += 1
         self.example, self.instead = self.example or path, self.instead or instead
 
-    def subject(self, one: str, many: str) -> str:
-        name = shown_name(self.example)
+    def subject(self, findings: Findings, one: str, many: str) -> str:
+        name = findings.name(self.example)
         return f"{name} {one}" if self.count == 1 else f"{self.count} files such as {name} {many}"
 
 
@@ -50,15 +50,15 @@ def leave_out_duplicates(store: Store, findings: Findings) -> None:
         _object_copies(store, uid, findings)
     for (_, kind), copies in sorted(images.items()):
         if kind == "duplicate":
-            told = copies.subject("is a second copy of slice", "are second copies of slices, here of")
-            findings.add(kind, f"{told} {shown_name(copies.instead)}: left out.")
+            told = copies.subject(findings, "is a second copy of slice", "are second copies of slices, here of")
+            findings.add(kind, f"{told} {findings.name(copies.instead)}: left out.")
         else:
-            told = copies.subject("has the UID of slice", "have the UIDs of other slices, here of")
-            text = f"{told} {shown_name(copies.instead)} but other content: left out; remove the wrong ones."
+            told = copies.subject(findings, "has the UID of slice", "have the UIDs of other slices, here of")
+            text = f"{told} {findings.name(copies.instead)} but other content: left out; remove the wrong ones."
             findings.add(kind, text)
     for copies in shared.values():
-        told = copies.subject("has the same UID", "have the same UIDs")
-        text = f"{told} as slices of another series, such as {shown_name(copies.instead)}: both are kept; check the export."
+        told = copies.subject(findings, "has the same UID", "have the same UIDs")
+        text = f"{told} as slices of another series, such as {findings.name(copies.instead)}: both are kept; check the export."
         findings.add("same-uid", text)
 
 
@@ -70,7 +70,7 @@ def _series_of_several_patients(store: Store, findings: Findings) -> None:
         )
         for patient, count, path in patients[1:]:
             store.run("INSERT INTO left_out SELECT id FROM slice WHERE series = ? AND patient = ?", series, patient)
-            told = _Copies(count, given_path(path)).subject("carries", "carry")
+            told = _Copies(count, given_path(path)).subject(findings, "carries", "carry")
             text = f"{told} another Patient ID than the rest of the series: left out; check the export."
             findings.add("patient-mismatch", text, about=series)
 
@@ -109,7 +109,7 @@ def _object_copies(store: Store, uid: str, findings: Findings) -> None:
             continue
         store.run("INSERT INTO left_out VALUES (?)", file)
         path = given_path(stored)
-        names = shown_name(path), shown_name(kept)
+        names = findings.name(path), findings.name(kept)
         if patients[n] != patients[chosen]:
             text = f"{names[0]} has the UID of {names[1]} but another Patient ID: left out; correct it at its source."
             findings.add("patient-mismatch", text, about=uid)

@@ -13,7 +13,7 @@ TEXTS = {
     "truncated": ("unreadable", "is truncated: export it again."),
     "damaged": ("unreadable", "is damaged: export it again."),
     "no-permission": ("unreadable", "may not be read: change its permissions, or start this as a user who may."),
-    "no-uid": ("unreadable", "lacks its Modality or one of its UIDs: export it again."),
+    "no-modality": ("unreadable", "tells neither its Modality nor its SOP Class: export it again."),
     "no-position": (
         "unreadable",
         "is an image without a position, orientation or pixel spacing: export the original series again.",
@@ -62,18 +62,16 @@ class Findings:
         self.guessed: set[str] = set()
 
     def add(self, kind: str, text: str, *, about: str = "") -> None:
-        """A problem; with `about` a doubt as well."""
-        problem = Problem(kind, self.identities.hidden(text))
-        self.problems.append(problem)
+        """A problem, whose text names files by `name` only; with `about` a doubt as well."""
+        self.problems.append(Problem(kind, text))
         if about:
-            self.doubts[about].append(problem.text)
+            self.doubts[about].append(text)
 
     def add_file(self, path: str, code: str) -> None:
         """A file that cannot be used."""
         kind, text = TEXTS[code]
-        self.add(kind, f"{shown_name(path)} {text}")
+        self.add(kind, f"{self.name(path)} {text}")
 
-
-def shown_name(path: str | Path) -> str:
-    """A file's name as it can be printed anywhere."""
-    return Path(path).name.encode("utf-8", "replace").decode()
+    def name(self, path: str | Path) -> str:
+        """A file's name without identities, as it can be printed anywhere."""
+        return self.identities.hidden(Path(path).name.encode("utf-8", "replace").decode())

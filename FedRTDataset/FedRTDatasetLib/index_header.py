@@ -10,7 +10,7 @@ Source: DICOM PS3.5 section 7 (data set, data elements, sequences), PS3.10 secti
 import os
 import struct
 
-from .index_tags import BIG_ENDIAN, CODECS, DEFLATED, EXPLICIT, IMPLICIT, LAST_TAG, TEXT, WANTED, Elements
+from .index_tags import BIG_ENDIAN, CODECS, DEFLATED, EXPLICIT, IMPLICIT, LAST_TAG, META, TEXT, WANTED, Elements
 
 CHUNK = 4096
 """Bytes of the first read: nearly every image header ends within."""
@@ -72,7 +72,7 @@ class _Window:
 def read_elements(path: str) -> tuple[Elements, bool]:
     """The wanted elements of a file, and whether it ended too early (then they are those before its end).
 
-    The transfer syntax comes as `TransferSyntaxUID`.
+    Of the file meta information come `META`.
 
     Raises:
         NotDicomError: it is no DICOM file.
@@ -82,24 +82,25 @@ def read_elements(path: str) -> tuple[Elements, bool]:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         window = _Window(handle)
-        position, uid = _start(window)
+        found: Elements = {}
+        position, uid = _start(window, found)
         syntax = _BIG if uid == BIG_ENDIAN else _IMPLICIT if uid == IMPLICIT else _EXPLICIT
         _require_syntax(window, position, syntax)
-        found: Elements = {"TransferSyntaxUID": uid}
+        found["TransferSyntaxUID"] = uid
         complete = _top_level(window, position, syntax, found)
         return found, not complete
     finally:
         os.close(handle)
 
 
-def _start(window: _Window) -> tuple[int, str]:
+def _start(window: _Window, found: Elements) -> tuple[int, str]:
     """Where the data set begins, and its transfer syntax."""
     data = window.data
     if data[128:132] == b"DICM":
-        return _after_meta(window, 132)
+        return _after_meta(window, 132, found)
     if data[:4] in (b"\2\0\0\0", b"\2\0\1\0", b"\2\0\2\0") and data[4:6] in SHORT | LONG:
-        return _after_meta(window, 0)
-    if data[:2] == b"\x08\0" and data[2:4] <= b"\x18\0" and data[3:4] == b"\0":
+        return _after_meta(window, 0, found)
+    if data[:2] == b"\x08\0" and data[3:4] <= b"\x10":
         explicit = data[4:6] in SHORT
         if explicit or (len(data) >= 8 and int.from_bytes(data[4:8], "little") <= 256):
             return 0, EXPLICIT if explicit else IMPLICIT
@@ -108,7 +109,7 @@ def _start(window: _Window) -> tuple[int, str]:
     raise NotDicomError
 
 
-def _after_meta(window: _Window, position: int) -> tuple[int, str]:
+def _after_meta(window: _Window, position: int, found: Elements) -> tuple[int, str]:
     """The file meta information is always explicit VR little endian (PS3.10 section 7.1)."""
     uid = ""
     while True:
@@ -127,10 +128,11 @@ def _after_meta(window: _Window, position: int) -> tuple[int, str]:
             length, header = _EXPLICIT.long.unpack_from(data, at + 8)[0], 12
         elif vr not in SHORT:
             raise UnclearError
-        if element == 0x10:
+        if element in META:
             window.move(position, header + length)
             at = position - window.start + header
-            uid = window.data[at : at + length].decode("ascii", "replace").strip(" \0")
+            value = found[META[element]] = window.data[at : at + length].decode("ascii", "replace").strip(" \0")
+            uid = value if element == 0x10 else uid
         position += header + length
     if uid == DEFLATED or not uid.startswith("1.2.840.10008.1.2"):
         raise UnclearError

@@ -21,7 +21,7 @@ Source: DICOM PS3.3 C.8.8.5 (Structure Set), C.8.8.9 (RT General Plan), C.8.8.3 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .index_findings import Findings, shown_name
+from .index_findings import Findings
 from .index_objects import RtObject
 from .index_store import Store
 
@@ -43,7 +43,7 @@ class Candidate(NamedTuple):
 
 def link_structure_set(store: Store, rt: RtObject, findings: Findings) -> str | None:
     """The UID of the series that `rt` was drawn on, or None; doubts and problems go to `findings`."""
-    name = shown_name(rt.path)
+    name = findings.name(rt.path)
     shown = dict(
         store.rows(
             "SELECT slice.series, count(*) FROM object JOIN reference ON reference.file = object.id "
@@ -75,7 +75,7 @@ def _by_frame(store: Store, rt: RtObject, findings: Findings) -> Candidate | Non
     frames = rt.frame_uids or ((rt.frame_of_reference_uid,) if rt.frame_of_reference_uid else ())
     same_frame = _candidates(store, "frame", frames)
     own = [one for one in same_frame if one.patient == rt.patient_id] or same_frame
-    name = shown_name(rt.path)
+    name = findings.name(rt.path)
     if not own:
         text = f"{name} was drawn on images that are not here: export that image series too."
         findings.add("images-absent", text, about=rt.uid)
@@ -92,11 +92,14 @@ def _by_frame(store: Store, rt: RtObject, findings: Findings) -> Candidate | Non
 
 
 def _doubt_images(rt: RtObject, chosen: Candidate, shown: dict[str, int], findings: Findings) -> None:
-    name = shown_name(rt.path)
+    name = findings.name(rt.path)
     here = shown.get(chosen.uid, 0)
     if rt.image_uids and here < len(rt.image_uids):
         missing = len(rt.image_uids) - here
-        text = f"{name} names {len(rt.image_uids)} images, {missing} of them are not in its series: export the whole series."
+        if here:
+            text = f"{name} names {len(rt.image_uids)} images, {missing} of them are not here: export the whole series."
+        else:
+            text = f"{name} names a series that is here, but other images: check that its contours lie right."
         findings.add("images-missing", text, about=rt.uid)
     if rt.frame_uids and chosen.frame and chosen.frame not in rt.frame_uids:
         text = f"{name} names another frame of reference than its images have: check that its contours lie right."
@@ -133,7 +136,9 @@ def link_dose(
     """The UID of the structure set a dose belongs to, or None."""  # fmt: skip
     here = [uid for uid in dose.plan_uids if uid in plans]
     if any(plans[uid].patient_id != dose.patient_id for uid in here):
-        text = f"{shown_name(dose.path)} belongs to another patient than its plan: left out; correct it at its source."
+        text = (
+            f"{findings.name(dose.path)} belongs to another patient than its plan: left out; correct it at its source."
+        )
         findings.add("patient-mismatch", text, about=dose.uid)
         return None
     linked = [plan_links[uid] for uid in here if uid in plan_links]
@@ -145,7 +150,7 @@ def link_dose(
 
 
 def _link(store: Store, rt: RtObject, structure_sets: RtObjects, findings: Findings) -> str | None:
-    name = shown_name(rt.path)
+    name = findings.name(rt.path)
     for uid in rt.structure_set_uids:
         if uid not in structure_sets:
             continue

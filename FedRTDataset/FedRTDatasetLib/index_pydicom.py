@@ -3,7 +3,7 @@
 from collections.abc import MutableSequence
 from typing import Any
 
-from .index_tags import KEYWORDS, WANTED, Elements
+from .index_tags import KEYWORDS, META, WANTED, Elements
 
 KIND = {keyword: kind for keyword, kind in WANTED.values()}
 
@@ -19,7 +19,10 @@ def read_with_pydicom(path: str) -> Elements:
     dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(KEYWORDS))
     found = _elements(dataset)
     if found:
-        found["TransferSyntaxUID"] = str(dataset.file_meta.get("TransferSyntaxUID", ""))
+        meta = {
+            keyword: str(dataset.file_meta[keyword].value) for keyword in META.values() if keyword in dataset.file_meta
+        }
+        found |= {"TransferSyntaxUID": ""} | meta
     return found
 
 

@@ -9,6 +9,7 @@ A record is a list of JSON values, because it comes from another process (`index
     ["problem", code, identity]                               code: see `index_problems.TEXTS`; identity: what to hide
 """
 
+import hashlib
 import json
 import math
 import os
@@ -23,7 +24,7 @@ Record = list
 PART = (
     "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality", "SOPClassUID", "PatientID", "PatientName",
     "StudyDate", "StudyDescription", "SeriesDescription", "ProtocolName", "SequenceName", "SeriesNumber", "ImageType",
-    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "TransferSyntaxUID",
+    "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns", "TransferSyntaxUID", "StandIn",
 )  # fmt: skip
 """What most slices of a series have in common: kept once."""
 
@@ -36,7 +37,12 @@ PHASE = (
 IMAGE = "1.2.840.10008.5.1.4.1.1."
 MULTI_FRAME = frozenset(IMAGE + end for end in ("2.1", "2.2", "4.1", "4.4", "130", "128.1"))
 """Enhanced and Legacy Converted Enhanced CT, MR and PET Image Storage (PS3.4 Table B.5-1)."""
-SECONDARY_CAPTURE, DEFORMABLE = IMAGE + "7", IMAGE + "66.3"
+SECONDARY_CAPTURE, DEFORMABLE, DIRECTORY = IMAGE + "7", IMAGE + "66.3", "1.2.840.10008.1.3.10"
+MODALITY_OF = {
+    IMAGE + "2": "CT", IMAGE + "4": "MR", IMAGE + "128": "PT", IMAGE + "481.3": "RTSTRUCT", IMAGE + "481.5": "RTPLAN",
+    IMAGE + "481.8": "RTPLAN", IMAGE + "481.2": "RTDOSE", IMAGE + "66.1": "REG",
+}  # fmt: skip
+"""What objects are whose Modality is missing."""
 CLAIMS_DICOM = (".dcm", ".dicom", ".ima")
 
 
@@ -46,7 +52,7 @@ def read_record(path: str) -> Record:
         if os.path.getsize(path) == 0:
             return ["problem", "not-dicom", []]
         elements, truncated = read_elements(path)
-        record = record_of(elements, truncated)
+        record = record_of(elements, path, truncated=truncated)
         if record[0] != "problem" or truncated:
             return record
     except NotDicomError:
@@ -70,31 +76,47 @@ def _second_opinion(path: str) -> Record:
         return ["problem", "no-permission", []]
     except Exception:  # whatever is wrong with the file, it is one file
         return ["problem", "damaged", []]
-    return record_of(elements, truncated=False) if elements else ["problem", "damaged", []]
+    return record_of(elements, path) if elements else ["problem", "damaged", []]
 
 
-def record_of(elements: Elements, truncated: bool) -> Record:
+def record_of(elements: Elements, path: str, *, truncated: bool = False) -> Record:
     """What a file with these elements is."""
-    modality, sop_class = elements.get("Modality", ""), elements.get("SOPClassUID", "")
     identity = [elements.get(keyword, "") for keyword in ("PatientID", "PatientName")]
-    if not modality or not elements.get("SOPInstanceUID"):
-        if sop_class and sop_class.startswith("1.2.840.10008.1.3"):
-            return ["other", "DICOMDIR"]
-        return ["problem", "truncated" if truncated else "no-uid", identity]
-    if modality in OBJECTS:
-        return ["problem", "truncated", identity] if truncated else _object(modality, elements, identity)
-    if modality not in IMAGE_MODALITIES:
+    sop_class = elements.get("SOPClassUID") or elements.get("MediaStorageSOPClassUID", "")
+    modality = elements.get("Modality") or MODALITY_OF.get(sop_class, "")
+    if sop_class == DIRECTORY:
+        return ["other", "DICOMDIR"]
+    if not modality:
+        return ["problem", "truncated" if truncated else "no-modality", identity]
+    if modality not in IMAGE_MODALITIES + OBJECTS:
         return ["other", modality]
+    if truncated and (modality in OBJECTS or not _is_placed(elements)):
+        return ["problem", "truncated", identity]
     if sop_class in MULTI_FRAME:
         return ["problem", "multi-frame", identity]
-    if not _is_placed(elements):
-        return _without_position(elements, truncated, identity)
-    if not elements.get("SeriesInstanceUID") or not elements.get("StudyInstanceUID"):
-        return ["problem", "no-uid", identity]
-    return _image(elements)
+    elements |= {"Modality": modality, "SOPClassUID": sop_class}
+    if modality in OBJECTS:
+        _stand_in(elements, "SOPInstanceUID", elements.get("MediaStorageSOPInstanceUID"), path)
+        return _object(modality, elements, identity)
+    return _image(elements, path) if _is_placed(elements) else _without_position(elements, identity)
 
 
-def _image(elements: Elements) -> Record:
+def _stand_in(elements: Elements, keyword: str, known: str | None, *what: str) -> None:
+    """A UID in place of one that is missing: the one known from elsewhere, or always the same one for `what`."""
+    if elements.get(keyword):
+        return
+    elements["StandIn"] = "1"
+    digest = hashlib.sha256("\0".join((keyword, *what)).encode("utf-8", "surrogateescape")).digest()
+    elements[keyword] = known or f"2.25.{int.from_bytes(digest[:16], 'big')}"  # PS3.5 Annex B.2
+
+
+def _image(elements: Elements, path: str) -> Record:
+    """Without series and study UIDs, what lies in one folder with one frame of reference and series number is a series."""
+    _stand_in(elements, "SOPInstanceUID", elements.get("MediaStorageSOPInstanceUID"), path)
+    keywords = ("Modality", "PatientID", "FrameOfReferenceUID", "SeriesNumber")
+    together = [os.path.dirname(path), *(elements.get(keyword, "") for keyword in keywords)]
+    _stand_in(elements, "StudyInstanceUID", None, *together[:4])
+    _stand_in(elements, "SeriesInstanceUID", None, *together)
     part = json.dumps([elements.get(keyword, "") for keyword in PART], ensure_ascii=False)
     phase = json.dumps([elements.get(keyword, "") for keyword in PHASE])
     number = _integer(elements.get("InstanceNumber", ""))
@@ -113,10 +135,8 @@ def _is_placed(elements: Elements) -> bool:
     return normal > 0.5 and bool(elements.get("Rows")) and bool(elements.get("Columns"))
 
 
-def _without_position(elements: Elements, truncated: bool, identity: list[str]) -> Record:
+def _without_position(elements: Elements, identity: list[str]) -> Record:
     """Screen captures, dose reports and reformats without a position are no slices; nor are they a mistake."""
-    if truncated:
-        return ["problem", "truncated", identity]
     kinds = elements.get("ImageType", "").split("\\")
     if elements.get("SOPClassUID", "").startswith(SECONDARY_CAPTURE):
         return ["other", "secondary capture"]

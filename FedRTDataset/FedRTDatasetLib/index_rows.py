@@ -96,7 +96,7 @@ def _dataset(values: dict):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd but readable values
         for keyword, value in values.items():
-            if value not in ("", None) and keyword != "TransferSyntaxUID":
+            if value not in ("", None) and keyword not in ("TransferSyntaxUID", "StandIn"):
                 with suppress(ValueError, TypeError, OverflowError):
                     setattr(dataset, keyword, value.split("\\") if isinstance(value, str) and "\\" in value else value)
     return dataset

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from .index_findings import Findings, shown_name
+from .index_findings import Findings
 from .index_objects import ImageSeries
 from .index_scan import given_path
 from .index_store import Store
@@ -39,29 +39,36 @@ def count_others(store: Store) -> Counter:
 def add_file_problems(store: Store, barred: Iterable[str], findings: Findings) -> None:
     """Files that could not be used, and folders that could not be opened."""
     for folder in barred:
-        findings.add("unreadable", f"the folder {shown_name(folder)} may not be opened: change its permissions.")
+        findings.add("unreadable", f"the folder {findings.name(folder)} may not be opened: change its permissions.")
     sql = "SELECT path, content FROM file WHERE kind = 'problem' AND id IN (SELECT id FROM member) ORDER BY path"
     for path, content in store.rows(sql):
         findings.add_file(given_path(path), json.loads(content)[0])
 
 
 def add_series_problems(store: Store, all_series: Mapping[str, ImageSeries], findings: Findings) -> None:
-    """Series that are more than one volume, or lack a Patient ID or frame of reference."""
+    """Series that are more than one volume, or lack a Patient ID or UIDs."""
+
+    def example(uid: str) -> str:
+        return findings.name(given_path(store.rows("SELECT min(path) FROM slice WHERE series = ?", uid)[0][0]))
+
     for (uid,) in store.rows("SELECT uid FROM series WHERE odd ORDER BY uid"):
-        series = all_series[uid]
         notes: list[str] = []
         try:
-            volumes_of(series, notes)
+            volumes_of(all_series[uid], notes)
         except (ValueError, TypeError, ArithmeticError) as error:
             notes.append(f"its slices cannot be sorted ({type(error).__name__}): export it again.")
         for note in _few(notes):
-            findings.add("series", f"series of {_example(store, uid)}: {note}", about=uid)
-    nameless = "SELECT series, min(path) FROM slice WHERE patient = '' GROUP BY series"
-    for uid, path in store.rows(nameless):
-        text = (
-            f"series of {shown_name(given_path(path))} has no Patient ID: patients without one are taken for the same."
-        )
+            text = f"series of {example(uid)}: {findings.identities.hidden(note)}"
+            findings.add("series", text, about=uid)
+    for (uid,) in store.rows("SELECT DISTINCT series FROM slice WHERE patient = '' ORDER BY series"):
+        text = f"series of {example(uid)} has no Patient ID: patients without one are taken for the same."
         findings.add("no-patient-id", text, about=uid)
+    for (uid,) in store.rows("SELECT DISTINCT series FROM slice WHERE shared LIKE '%, \"1\"]' ORDER BY series"):
+        text = (
+            f"series of {example(uid)} lacks UIDs: taken as one by its folder, frame of reference and number; if a system is "
+            "to know what is drawn on it, export it with its UIDs."
+        )
+        findings.add("missing-uid", text, about=uid)
 
 
 def _few(notes: list[str]) -> list[str]:
@@ -74,7 +81,3 @@ def _few(notes: list[str]) -> list[str]:
             shown.append(note)
     left = len(notes) - len(shown)
     return [*shown, f"and {left} more such slices."] if left else shown
-
-
-def _example(store: Store, uid: str) -> str:
-    return shown_name(given_path(store.rows("SELECT min(path) FROM slice WHERE series = ?", uid)[0][0]))

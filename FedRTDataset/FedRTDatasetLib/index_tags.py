@@ -57,6 +57,9 @@ WANTED: dict[int, tuple[str, str]] = {
     0x300C0002: ("ReferencedRTPlanSequence", "SQ"),
     0x300C0060: ("ReferencedStructureSetSequence", "SQ"),
 }
+META = {0x02: "MediaStorageSOPClassUID", 0x03: "MediaStorageSOPInstanceUID", 0x10: "TransferSyntaxUID"}
+"""Elements of group 0002, by element number."""
+
 KEYWORDS = tuple(keyword for keyword, _ in WANTED.values())
 
 LAST_TAG = {"CT": 0x00280030, "MR": 0x00280030, "PT": 0x00541300, "REG": 0x00700308, "RTSTRUCT": 0x30060020}
