@@ -21,10 +21,9 @@ import numpy as np
 
 from .scanline import fill_even_odd
 
-WITHIN = (
-    0.99  # share of its area from which a contour counts as inside another: rounded coordinates may graze the outline
-)
-SAMPLES = 256  # points a side with which shares of area are estimated where contours cross
+WITHIN = 0.99  # share of its area from which a contour lies inside another: rounded coordinates may graze the outline
+SAMPLES = 128  # points a side with which shares of area are estimated
+VERTICES = 64  # points of a contour that are looked at first
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,11 @@ class Arrangement:
     contains: np.ndarray
     same: tuple[int, ...]
     crossing: tuple[tuple[int, int], ...]
-    simple: bool
-    """True where the even-odd rule over all contours says the same."""
+
+    @property
+    def apart(self) -> bool:
+        """True where no contour touches another's inside, so that it does not matter how they are combined."""
+        return not (self.same or self.crossing or self.contains.any())
 
 
 def arrangement(loops: list[np.ndarray]) -> Arrangement:
@@ -43,27 +45,25 @@ def arrangement(loops: list[np.ndarray]) -> Arrangement:
     contains = np.zeros((len(loops), len(loops)), dtype=bool)
     same: list[int] = []
     crossing: list[tuple[int, int]] = []
-    simple = True
-    boxes = np.array([[*loop.min(axis=0), *loop.max(axis=0)] for loop in loops])
+    boxes = np.array([[loop.min(axis=0), loop.max(axis=0)] for loop in loops])
     for j in range(1, len(loops)):
         for i in range(j):
-            if i in same or j in same or not _boxes_meet(boxes[i], boxes[j]):
+            if i in same or not _boxes_meet(boxes[i], boxes[j]):
                 continue
-            relation, clean = _relation(loops[i], loops[j], boxes[i], boxes[j])
-            simple = simple and clean
+            relation = _relation(loops[i], loops[j], boxes[i], boxes[j])
             if relation == "same":
                 same.append(j)
-            elif relation == "crossing":
+                break
+            if relation == "crossing":
                 crossing.append((i, j))
-            elif relation == "contains":
-                contains[i, j] = True
-            elif relation == "inside":
-                contains[j, i] = True
-    return Arrangement(contains, tuple(same), tuple(crossing), simple)
+            elif relation != "apart":
+                contains[(i, j) if relation == "contains" else (j, i)] = True
+    contains[same] = contains[:, same] = False
+    return Arrangement(contains, tuple(same), tuple(pair for pair in crossing if pair[1] not in same))
 
 
 def fill_arranged(loops: list[np.ndarray], arranged: Arrangement, shape: tuple[int, int]) -> np.ndarray:
-    """uint8 [rows, columns] of loops that overlap: every part less the holes that lie in it, all parts united."""
+    """uint8 [rows, columns]: every part less the holes that lie in it, all parts united."""
     depth = _depths(arranged.contains)
     used = [i for i in range(len(loops)) if i not in arranged.same]
     filled = {i: fill_even_odd([loops[i]], shape) for i in used}
@@ -80,54 +80,39 @@ def _depths(contains: np.ndarray) -> list[int]:
     """For each contour, how many contours lie around it one inside the other (the longest chain)."""
     depth = [0] * len(contains)
     for _ in range(len(contains)):
-        depth = [max((depth[i] + 1 for i in np.flatnonzero(contains[:, j])), default=0) for j in range(len(contains))]
+        deeper = [max((depth[i] + 1 for i in np.flatnonzero(around)), default=0) for around in contains.T]
+        if deeper == depth:
+            break
+        depth = deeper
     return depth
 
 
 def _boxes_meet(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((a[:2] <= b[2:]).all() and (b[:2] <= a[2:]).all())
+    return bool((a[0] <= b[1]).all() and (b[0] <= a[1]).all())
 
 
-def _relation(a: np.ndarray, b: np.ndarray, box_a: np.ndarray, box_b: np.ndarray) -> tuple[str, bool]:
-    """How loop a lies to loop b, and whether the even-odd rule would do for the two."""
-    low, high = np.maximum(box_a[:2], box_b[:2]), np.minimum(box_a[2:], box_b[2:])
-    if not _edges_cross(a, b, low, high):
-        # Then all points of a loop lie on one side of the other, but for those that touch it.
-        a_in_b, b_in_a = _inside(_some(a), b), _inside(_some(b), a)
-        if a_in_b.all() and not b_in_a.any():
-            return "inside", True
-        if b_in_a.all() and not a_in_b.any():
-            return "contains", True
-        if not a_in_b.any() and not b_in_a.any() and np.abs(box_a - box_b).max() > 0.5:
-            return "apart", True
-    return _relation_by_area(a, b, np.minimum(box_a[:2], box_b[:2]), np.maximum(box_a[2:], box_b[2:]))
+def _relation(a: np.ndarray, b: np.ndarray, box_a: np.ndarray, box_b: np.ndarray) -> str:
+    """How loop a lies to loop b: contains, inside, same, crossing or apart."""
+    size_a, size_b = np.ptp(box_a, axis=0), np.ptp(box_b, axis=0)
+    if (size_b < 0.98 * size_a).all() and _lies_in(b, a):
+        return "contains"
+    if (size_a < 0.98 * size_b).all() and _lies_in(a, b):
+        return "inside"
+    both = _sampled_area([a, b], np.maximum(box_a[0], box_b[0]), np.minimum(box_a[1], box_b[1]))
+    area_a, area_b = _sampled_area([a], *box_a), _sampled_area([b], *box_b)
+    if both <= (1 - WITHIN) * min(area_a, area_b):
+        return "apart"
+    if both >= WITHIN * max(area_a, area_b):
+        return "same"
+    if both >= WITHIN * min(area_a, area_b):
+        return "contains" if area_a > area_b else "inside"
+    return "crossing"
 
 
-def _edges_cross(a: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
-    """True where an edge of a properly crosses one of b, within the box in which both loops can be."""
-    a0, a1 = _edges_within(a, low, high)
-    b0, b1 = _edges_within(b, low, high)
-    if not len(a0) or not len(b0):
-        return False
-    along_a, along_b = (a1 - a0)[:, None], (b1 - b0)[None]
-    between = b0[None] - a0[:, None]
-    b_start, b_end = _cross(along_a, between), _cross(along_a, between + along_b)
-    a_start, a_end = _cross(along_b, -between), _cross(along_b, along_a - between)
-    return bool(((b_start * b_end < 0) & (a_start * a_end < 0)).any())
-
-
-def _edges_within(loop: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    start, end = loop, np.roll(loop, -1, axis=0)
-    near = ((np.maximum(start, end) >= low) & (np.minimum(start, end) <= high)).all(axis=1)
-    return start[near], end[near]
-
-
-def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
-
-
-def _some(loop: np.ndarray) -> np.ndarray:
-    return loop[:: max(1, len(loop) // 32)]
+def _lies_in(small: np.ndarray, large: np.ndarray) -> bool:
+    """True where all vertices looked at say so; what of `small` pokes out between them cuts nothing away anyhow."""
+    few = [loop[:: max(1, len(loop) // VERTICES)] for loop in (small, large)]
+    return bool(_inside(few[0], large).all() and not _inside(few[1], small).any())
 
 
 def _inside(points: np.ndarray, loop: np.ndarray) -> np.ndarray:
@@ -140,14 +125,11 @@ def _inside(points: np.ndarray, loop: np.ndarray) -> np.ndarray:
     return (straddles & (x <= points[:, :1])).sum(axis=1) % 2 == 1
 
 
-def _relation_by_area(a: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[str, bool]:
-    scale = (SAMPLES - 1) / np.maximum(high - low, 1e-9)
-    fill_a, fill_b = (fill_even_odd([(loop - low) * scale], (SAMPLES, SAMPLES)) for loop in (a, b))
-    both, area_a, area_b = int((fill_a & fill_b).sum()), int(fill_a.sum()), int(fill_b.sum())
-    if both <= (1 - WITHIN) * min(area_a, area_b):
-        return "apart", True
-    if both >= WITHIN * max(area_a, area_b):
-        return "same", False
-    if both >= WITHIN * min(area_a, area_b):
-        return ("contains" if area_a > area_b else "inside"), False
-    return "crossing", False
+def _sampled_area(loops: list[np.ndarray], low: np.ndarray, high: np.ndarray) -> float:
+    """The area that all loops have in common within a box, in the loops' unit squared."""
+    size = np.maximum(high - low, 1e-6)
+    scale = SAMPLES / size
+    common = np.ones((SAMPLES, SAMPLES), dtype=np.uint8)
+    for loop in loops:
+        common &= fill_even_odd([(loop - low) * scale - 0.5], (SAMPLES, SAMPLES))
+    return float(common.mean() * size.prod())

@@ -5,7 +5,7 @@ one slice mean together is told in contour_rule.py. Slices without contours of t
 structure is bridged (bridging.py), which is recorded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -71,13 +71,16 @@ class RoiMask:
 
 @dataclass
 class _Loops:
-    """Closed contours as flat arrays: points (n, 3) LPS mm, starts (m + 1,), exclusive (m,) bool."""
+    """Closed contours as flat arrays: points (n, 3) LPS mm, starts (m + 1,), exclusive (m,) bool.
+
+    repeated, crossing: what was found on a plane, by the first contour on it.
+    """
 
     points: np.ndarray
     starts: np.ndarray
     exclusive: np.ndarray
-    repeated: int = 0
-    crossing: int = 0
+    repeated: dict[int, int] = field(default_factory=dict)
+    crossing: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -140,8 +143,8 @@ def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None) ->
         closed_contours=len(loops),
         beyond_contours=sum(len(plane.contours) for plane in unused),
         tilted_contours=tilted,
-        repeated_contours=loops.repeated,
-        crossing_contours=loops.crossing,
+        repeated_contours=sum(loops.repeated.values()),
+        crossing_contours=sum(loops.crossing.values()),
         exclusive=bool(loops.exclusive.any()),
         moved_slices=bridged.moved,
         interpolated_slices=bridged.interpolated,
@@ -214,8 +217,8 @@ def _fill_plane(loops: _Loops, contours: list[int], stack: SliceStack, k: int) -
     if len(pixels) == 1 or loops.exclusive[contours].any():
         return fill_even_odd(pixels, stack.shape[1:])
     arranged = arrangement(pixels)
-    loops.repeated += len(arranged.same)
-    loops.crossing += len(arranged.crossing)
-    if arranged.simple:
+    loops.repeated[contours[0]] = len(arranged.same)
+    loops.crossing[contours[0]] = len(arranged.crossing)
+    if arranged.apart:
         return fill_even_odd(pixels, stack.shape[1:])
     return fill_arranged(pixels, arranged, stack.shape[1:])
