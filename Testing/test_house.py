@@ -49,6 +49,8 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/command_names.py": "test_names.py",
     "FedRTDatasetLib/command_rtstruct.py": "test_convert.py",
     "FedRTDatasetLib/command_versions.py": "test_versions.py",
+    "FedRTDatasetLib/anatomy_table.py": "test_anatomy.py",
+    "FedRTDatasetLib/measured.py": "test_anatomy.py",
     "FedRTDatasetLib/name_abbreviations.py": "test_names.py",
     "FedRTDatasetLib/name_greek.py": "test_names.py",
     "FedRTDatasetLib/name_helpers.py": "test_names.py",
