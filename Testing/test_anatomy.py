@@ -27,7 +27,7 @@ GRID = Grid((90, 70, 200), (4.0, 4.0, 4.0), (-180.0, -140.0, -400.0))
 
 # Name: (x, y, z) of the centre and semi-axes, in mm; x to the left, y backwards, z to the head.
 ADULT = {
-    "Body": ((0, 0, 0), (170, 130, 2000)),
+    "Body": ((0, 0, 0), (155, 112, 2000)),
     "Lung_L": ((75, 0, 200), (50, 70, 110)), "Lung_R": ((-75, 0, 200), (52, 70, 110)),
     "Heart": ((25, -40, 170), (45, 40, 50)), "SpinalCord": ((0, 70, 150), (8, 8, 180)),
     "Liver": ((-60, -10, 60), (75, 65, 65)), "Spleen": ((90, 40, 60), (30, 30, 45)),
@@ -156,7 +156,7 @@ def test_unequal_pair():
 
 
 def test_outside_the_body():
-    findings = check_structures(moved("PTV", centre=(0, -135, -200)), GRID)
+    findings = check_structures(moved("PTV", centre=(0, -112, -200)), GRID)
     assert [f.severity for f in findings if f.kind == "outside-body"] == ["error"]
 
 
