@@ -1,7 +1,10 @@
 """DICOM to dataset: exact, de-identified, resumable, and not stopped by bad input."""
 
+import csv
 import json
 import shutil
+import string
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -17,8 +20,10 @@ from FedRTDatasetLib.dataset import Dataset, read_image, read_structures
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.names import NameMap
+from FedRTDatasetLib.notes import TEXTS, Check, sentence
 from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.pseudonym import SiteKey
+from pydantic import ValidationError
 
 OWN_GRID = BuildSettings(name="test", structures=("Bladder", "Rectum"), processing=Processing(intensity="none"))
 KEY = SiteKey(b"k" * 32)
@@ -256,6 +261,184 @@ def test_splits_are_by_patient_and_stay(tmp_path):
     same = [case.split for case in after.values() if case.patient == KEY.pseudonym("patient 0")]
     assert len(same) == 2
     assert len(set(same)) == 1
+
+
+def test_patients_with_the_same_images_stay_in_one_split_and_are_listed(tmp_path):
+    """One person under two identifiers must not be in training and test at once."""
+    small = dict(rows=20, columns=24, slices=4, contoured=range(1, 3), rois={"Bladder": ((20, 15), (9, 8))})
+    for n in range(6):
+        make_patient(tmp_path / "in" / f"p{n}", f"patient {n}", **small)
+    build(tmp_path / "in", tmp_path / "out")
+    split = {case.patient: case.split for case in Dataset.open(tmp_path / "out").cases}
+    for n in range(6):  # every one a second time, new UIDs, another identifier
+        make_patient(tmp_path / "in" / f"q{n}", f"twin {n}", seed=zlib.crc32(f"patient {n}".encode()), **small)
+    problems = build(tmp_path / "in", tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    after = {case.patient: case.split for case in dataset.cases}
+    assert len(after) == 12
+    for n in range(6):
+        one, twin = KEY.pseudonym(f"patient {n}"), KEY.pseudonym(f"twin {n}")
+        assert after[one] == after[twin] == split[one]
+        assert sorted([one, twin]) in dataset.build_record.duplicates
+    assert sum(problem.kind == "duplicate-patients" for problem in problems) == 6
+
+
+def test_of_several_structure_sets_the_approved_one_then_the_richest_then_the_newest(tmp_path):
+    def add(file, rois, date, approved=False):
+        path = add_rtstruct(series, {name: [series.plane(3, ellipse((40, 30), (r, 8)))] for name, r in rois.items()},
+                            tmp_path / "in" / file)  # fmt: skip
+        dataset = pydicom.dcmread(path)
+        dataset.StructureSetDate, dataset.StructureSetTime = date, "120000"
+        dataset.ApprovalStatus = "APPROVED" if approved else "UNAPPROVED"
+        dataset.save_as(path)
+
+    def used():
+        problems = build(tmp_path / "in", tmp_path / "out")
+        (case,) = Dataset.open(tmp_path / "out").cases
+        return case.labelled, case.volumes_cm3["Bladder"], [p for p in problems if p.kind == "structure-set-unused"]
+
+    series = make_series(tmp_path / "in")
+    add("a.dcm", {"Bladder": 10}, "20200101")
+    _, small, unused = used()
+    assert unused == []
+    add("b.dcm", {"Bladder": 20}, "20210101")
+    labelled, newer, unused = used()
+    assert newer > 1.8 * small
+    assert "a.dcm" in unused[0].text
+    add("c.dcm", {"Bladder": 10, "Rectum": 5}, "20190101")
+    assert used()[0] == ["Bladder", "Rectum"]
+    add("d.dcm", {"Bladder": 10}, "20180101", approved=True)
+    labelled, volume, unused = used()
+    assert (labelled, volume) == (["Bladder"], small)
+    add("e.dcm", {"Struktur 17": 10}, "20220101", approved=True)  # nothing that is wanted
+    assert used()[0] == ["Bladder"]
+    assert len(used()[2]) == 4
+
+
+def test_a_rebuilt_case_keeps_its_corrections(tmp_path):
+    series = make_patient(tmp_path / "in")
+    build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    (case.folder / "versions").mkdir()
+    (case.folder / "versions" / "mine.txt").write_text("a person's work")
+    add_rtstruct(series, {"Bladder": [series.plane(3, ellipse((40, 30), (9, 9)))]})
+    build(tmp_path / "in", tmp_path / "out")
+    (again,) = Dataset.open(tmp_path / "out", version="original").cases
+    assert again.labelled == ["Bladder"] != case.labelled
+    assert (case.folder / "versions" / "mine.txt").read_text() == "a person's work"
+    assert any(check.kind == "corrected-versions" for check in again.checks)
+
+
+def test_several_cases_at_once_make_the_same_dataset(tmp_path):
+    for name in "abcde":
+        make_patient(tmp_path / "in" / name, name)
+    make_patient(tmp_path / "in" / "mr", "mr", modality="MR")
+    index = index_folders([tmp_path / "in"])
+    for jobs in (1, 3):
+        build_dataset(index, OWN_GRID, tmp_path / str(jobs), KEY, NameMap(), jobs=jobs)
+    one, three = (_without_hash_of_dated_file(tmp_path / n) for n in "13")
+    assert one == three
+    assert len(one) == 7
+
+
+def _without_hash_of_dated_file(dataset: Path) -> dict:
+    """All JSON of a dataset; a `.seg.nrrd` holds the moment it was written, so its hash differs."""
+    found = {p.relative_to(dataset): json.loads(p.read_text()) for p in sorted(dataset.rglob("*.json"))}
+    for content in found.values():
+        content.get("sha256", {}).pop("structures.seg.nrrd", None)
+    return found
+
+
+def test_what_was_done_stands_in_the_case(tmp_path):
+    make_patient(tmp_path / "in", offsets=[0, 3, 6, 9, 15, 18, 21, 24])
+    processing = Processing(spacing_mm=(3, 3, 3), crop="body")
+    build(tmp_path / "in", tmp_path / "out", OWN_GRID.model_copy(update={"processing": processing}))
+    (case,) = Dataset.open(tmp_path / "out").cases
+    assert [step.step for step in case.steps if not step.structure] == [
+        "read", "bridge-gaps", "rescale", "orient", "crop", "resample", "hu-window",
+    ]  # fmt: skip
+    bridged = case.steps[1].parameters
+    assert (bridged["step_mm"], bridged["missing"]) == (3.0, 1)
+    assert case.steps[-1].structure == "Rectum" and case.steps[-1].step == "interpolate-contours"
+    assert case.source_grid.widest_gap_mm == 6.0
+    assert case.images[0].units == "HU"
+    assert case.notes == [check.text for check in case.checks]
+
+
+def test_without_processing_the_modality_decides(tmp_path):
+    def processing(folder, settings):
+        build(folder, tmp_path / ("out" + folder.name), settings)
+        return Dataset.open(tmp_path / ("out" + folder.name)).processing
+
+    make_patient(tmp_path / "ct")
+    make_patient(tmp_path / "mr", modality="MR")
+    nothing = BuildSettings(structures=("Bladder", "Rectum"))
+    ct, mr = processing(tmp_path / "ct", nothing), processing(tmp_path / "mr", nothing)
+    assert (ct.modality, ct.intensity, ct.n4, ct.spacing_mm) == ("CT", "hu_window", False, (1.5, 1.5, 3.0))
+    assert (mr.modality, mr.intensity, mr.n4, mr.spacing_mm) == ("MR", "zscore", True, (1.0, 1.0, 3.0))
+    part = BuildSettings(processing=Processing(spacing_mm=(4, 4, 4)), structures=("Bladder", "Rectum"))
+    shutil.rmtree(tmp_path / "outmr")
+    assert processing(tmp_path / "mr", part).intensity == "zscore"
+    # A dataset keeps what it is, whatever is added.
+    for name in "xyz":
+        make_patient(tmp_path / "ct" / name, name, modality="MR")
+    assert processing(tmp_path / "ct", nothing).modality == "CT"
+
+
+def test_what_is_skipped_is_listed_without_names_and_in_full_beside_the_dataset(tmp_path):
+    source = tmp_path / "Doe_Jane"
+    make_patient(source / "good", "good", name="Doe^Jane")
+    short = make_patient(source / "short", "MRN-4711")
+    for file in short.files[1:]:
+        file.write_bytes(file.read_bytes()[:-200])
+    make_series(source / "alone", patient="alone")
+    (source / "Doe.dcm").write_bytes(b"")
+    build(source, tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    kinds = {item.kind for item in dataset.build_record.skipped}
+    assert {"case-skipped", "series-unused", "unreadable"} <= kinds
+    assert dataset.build_record.counts == dataset.record.skipped
+    inside = (tmp_path / "out" / "build.json").read_text()
+    assert not [word for word in ("Doe", "4711", ".dcm", str(tmp_path)) if word in inside]
+    assert all(item.text and "{" not in item.text for item in dataset.build_record.skipped)
+    table = tmp_path / "out.skipped.csv"
+    rows = list(csv.DictReader(table.open(encoding="utf-8-sig")))
+    assert len(rows) == len(dataset.build_record.skipped)
+    assert "fewer than two readable slices" in next(row["text"] for row in rows if row["kind"] == "case-skipped")
+    assert table.stat().st_mode & 0o077 == 0
+
+
+def test_a_name_that_geometry_contradicts_is_not_used_until_a_person_decides(tmp_path, monkeypatch):
+    from FedRTDatasetLib import anatomy
+    from FedRTDatasetLib.finding import Finding
+
+    make_patient(tmp_path / "in")
+    question = next(iter(sorted(anatomy.QUESTIONS_NAME)))
+    monkeypatch.setattr(
+        anatomy,
+        "check_structures",
+        lambda masks, grid: [Finding(question, "it is not there.", "Rectum", "error")] if "Rectum" in masks else [],
+    )
+    names = NameMap()
+    build(tmp_path / "in", tmp_path / "out", names=names)
+    (case,) = Dataset.open(tmp_path / "out").cases
+    assert case.labelled == ["Bladder"]
+    assert names.is_undecided("Rectum")
+
+
+def test_every_text_can_be_made_from_its_numbers():
+    for kind, text in TEXTS.items():
+        fields = {field for _, field, _, _ in string.Formatter().parse(text) if field}
+        assert "?" not in sentence(kind, dict.fromkeys(fields, 1)).rstrip("?") or text.endswith("?")
+        Check(kind=kind, values={field: 1 for field in fields - {"structure", "image"}})
+
+
+@pytest.mark.parametrize("value", ["Doe^Jane", "20200101", "Max Mustermann", "a" * 40, "1.2.840.1"])
+def test_a_record_takes_no_free_text(value):
+    with pytest.raises(ValidationError):
+        Check(kind="side", values={"what": value})
+    with pytest.raises(ValidationError):
+        Check(kind="side", values={value: 1})
 
 
 def test_originals_are_not_touched(tmp_path):

@@ -10,15 +10,14 @@ from .build_settings import BuildSettings
 from .case_folder import corrected_versions, replacing_case
 from .case_images import CaseImages, load_images, load_units
 from .case_sources import CaseSource
-from .case_structures import CaseStructures, draw_structures, grid_reference
+from .case_structures import CaseStructures, draw_structures
 from .dataset import file_sha256
 from .dicom_index import Index
-from .dose import plan_record
 from .errors import FedRTError
 from .notes import Check, Step
-from .preprocess import Grid, resample
-from .records import CaseRecord, Split, write_record
-from .registration import resampling_transform
+from .preprocess import Grid
+from .records import CaseRecord, PlanRecord, Split, write_record
+from .registration import Link, resampling_transform
 from .segmentation import write_segmentation
 from .series import load_series
 from .structures import structure
@@ -31,6 +30,16 @@ class Built:
     record: CaseRecord
     notes: list[str] = field(default_factory=list)
     doubts: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class PlannedDose:
+    """image: SimpleITK float32 Gy on the case's grid, or None."""
+
+    image: object | None
+    plan: PlanRecord
+    checks: list[Check] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
 
 def build_case(
@@ -48,15 +57,13 @@ def build_case(
     images, structures = _images_and_structures(source, settings)
     if not structures.masks:
         raise FedRTError(_no_structures(source, structures))
-    dose, checks, steps = _dose(source, index, images.grid, lock)
+    dose = _dose(source, index, structures, images.grid, lock)
     findings, doubts = _anatomy(source, structures, images.grid)
-    checks = [*source.checks, *images.checks, *structures.checks, *checks, *findings]
+    checks = [*source.checks, *images.checks, *structures.checks, *dose.checks, *findings]
     if count := corrected_versions(folder / source.case_id):
         checks.append(Check(kind="corrected-versions", values={"count": count}))
-    with lock:
-        plans = [plan.path for plan in index.plans_of(source.structure_set.uid)]
     with replacing_case(folder, source.case_id) as partial:
-        _write_files(partial, images, structures, dose)
+        _write_files(partial, images, structures, dose.image)
         record = CaseRecord(
             id=source.case_id,
             patient=source.patient,
@@ -68,8 +75,8 @@ def build_case(
             images=images.records,
             labelled=sorted(structures.masks),
             volumes_cm3=_volumes(structures, images.grid),
-            plan=plan_record(plans, _maximum(dose)),
-            steps=[*images.steps, *structures.steps, *steps],
+            plan=dose.plan,
+            steps=[*images.steps, *structures.steps, *dose.steps],
             checks=checks,
             notes=[check.text for check in checks],
             sha256={path.name: file_sha256(path) for path in sorted(partial.iterdir())},
@@ -108,33 +115,45 @@ def _no_structures(source: CaseSource, structures: CaseStructures) -> str:
     return "its wanted structures have no closed contours on the image slices; export the structure set again."
 
 
-def _dose(source: CaseSource, index: Index, grid: Grid, lock: threading.Lock):
-    """The plan's dose on the case's grid (SimpleITK, Gy) or None; checks; steps."""
-    from .dose import read_dose
+def _dose(
+    source: CaseSource, index: Index, structures: CaseStructures, grid: Grid, lock: threading.Lock
+) -> PlannedDose:
+    """The dose of the structure set's plans, brought onto the case's grid in one interpolation."""
+    from .dose import plan_values, planned_dose
 
     with lock:
-        doses = list(index.doses_of(source.structure_set.uid))
-    total, failed = None, 0
-    for rt in doses:
-        try:
-            dose = _placed_dose(read_dose(rt.path), source, grid)
-        except (FedRTError, ValueError):
-            failed += 1
-            continue
-        total = dose if total is None else total + dose
-    checks = [Check(kind="dose-left-out", severity="warning", values={"count": failed})] if failed else []
-    summed = len(doses) - failed
-    steps = [Step(step="dose", parameters={"grids": summed, "interpolation": "linear"})] if summed else []
-    return total, checks, steps
-
-
-def _placed_dose(dose, source: CaseSource, grid: Grid):
+        planned = planned_dose(index, source.structure_set.uid)
+    if planned.dose is None:
+        return PlannedDose(None, plan_values(planned.plans, None, None), planned.checks)
     link = source.chosen.link
-    if link.steps and not link.is_rigid:
-        return resample(dose, grid, outside=0.0, transform=resampling_transform(link))
-    if link.steps:
-        dose.CopyInformation(grid_reference(dose, link))
-    return resample(dose, grid, outside=0.0)
+    image, known = planned.dose.on(grid, resampling_transform(link) if link.steps else None)
+    found = PlannedDose(image, plan_values(planned.plans, planned.dose, _maximum(image)), list(planned.checks))
+    parameters = {"grids": len(planned.dose.grids), "interpolation": "linear", "known_percent": round(100 * known, 1)}
+    found.steps.append(Step(step="dose", parameters=parameters))
+    if known < 1:
+        for name, beyond in _beyond_dose(structures, planned.dose, grid, link).items():
+            found.checks.append(
+                Check(kind="dose-smaller", severity="warning", structure=name, values={"percent": beyond})
+            )
+    return found
+
+
+def _beyond_dose(structures: CaseStructures, dose, grid: Grid, link: Link) -> dict[str, float]:
+    """Percent of each structure's voxels (a sample of them) at which not every dose is known, where it is 0.1 or more."""
+    direction = np.reshape(grid.direction, (3, 3))
+    beyond = {}
+    for name, mask in structures.masks.items():
+        places = np.argwhere(mask)[:, ::-1]
+        places = places[:: max(1, len(places) // 20_000)]
+        points = np.array(grid.origin_mm) + (places * np.array(grid.spacing_mm)) @ direction.T
+        if link.steps:
+            back = np.linalg.inv(link.matrix)
+            points = points @ back[:3, :3].T + back[:3, 3]
+        _, count = dose.at(points)
+        percent = round(100 * float((count < len(dose.grids)).mean()), 1)
+        if percent >= 0.1:
+            beyond[name] = percent
+    return beyond
 
 
 def _anatomy(source: CaseSource, structures: CaseStructures, grid: Grid) -> tuple[list[Check], list[tuple[str, str]]]:
@@ -159,10 +178,10 @@ def _volumes(structures: CaseStructures, grid: Grid) -> dict[str, float]:
     return {name: round(float(structures.masks[name].sum()) * voxel_cm3, 3) for name in sorted(structures.masks)}
 
 
-def _maximum(dose) -> float | None:
+def _maximum(image) -> float:
     import SimpleITK as sitk
 
-    return None if dose is None else round(float(sitk.GetArrayViewFromImage(dose).max()), 3)
+    return round(float(sitk.GetArrayViewFromImage(image).max()), 3)
 
 
 def _write_files(folder: Path, images: CaseImages, structures: CaseStructures, dose) -> None:

@@ -68,6 +68,9 @@ class CaseFinder:
         self._by_patient: dict[str, list[ImageSeries]] = {}
         for series in index.series.values():
             self._by_patient.setdefault(series.patient_id, []).append(series)
+        self._doses: dict[str, list[RtObject]] = {}
+        for dose in index.doses.values():
+            self._doses.setdefault(dose.patient_id, []).append(dose)
 
     def find(self, existing: dict[str, CaseRecord]) -> list[CaseSource]:
         """The cases in the order of their ids. A known case whose source did not change keeps its fingerprint unread."""
@@ -187,8 +190,18 @@ class CaseFinder:
             lines += [other.choice.name, *sorted(other.series.files)]
             lines += [str(value) for value in other.link.matrix.ravel()] if other.link.steps else []
         lines += sorted(plan.uid for plan in self._index.plans_of(rt.uid))
-        lines += sorted(dose.uid for dose in self._index.doses_of(rt.uid))
+        lines += sorted(dose.uid for dose in self._doses_near(rt))
         return self._key.digest("\n".join(lines), "source")
+
+    def _doses_near(self, rt: RtObject) -> list[RtObject]:
+        """The doses of a structure set's plans, and those of its frame of reference that may stand in for them."""
+        plans = {plan.uid for plan in self._index.plans_of(rt.uid)}
+        frame = rt.frame_of_reference_uid
+        return [
+            dose
+            for dose in self._doses.get(rt.patient_id, [])
+            if plans.intersection(dose.references) or (frame and dose.frame_of_reference_uid == frame)
+        ]
 
     def _read_registrations(self) -> list[Registration]:
         read = []

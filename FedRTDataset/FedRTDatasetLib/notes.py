@@ -7,14 +7,15 @@ file name, ROI name or free text of a header can get into a dataset, whatever a 
 import string
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StringConstraints
 
 from .finding import Finding, Severity
 
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=32)]
 """A word of FedRT's own, such as `foreground` or an image's declared name."""
-Value = bool | int | float | Word | list[int | float]
+Number = StrictBool | StrictInt | StrictFloat  # strict: a text of digits (a date, an identifier) is no number
+Value = Number | Word | list[Number]
 
 TEXTS = {
     # the images
@@ -62,6 +63,7 @@ TEXTS = {
     "dose-difference": "{count} dose(s) left out: differences between doses (Dose Type ERROR).",
     "dose-delivered": "{count} dose(s) left out: delivered, or of part of a plan only.",
     "dose-beams-missing": "doses of {count} of {of} beams, setups or fraction groups: without the others no dose.",
+    "dose-parts-unchecked": "{count} doses of parts of a plan that is not here: added, but whether they are all cannot be told.",
     "dose-plan-twice": "{count} doses of one whole plan: the one with the finest grid is used.",
     "dose-kinds-differ": "physical and effective doses are not added: no dose.",
     "dose-other-frame": "{count} dose(s) left out: in another frame of reference than the structures.",
@@ -87,6 +89,8 @@ TEXTS = {
     "pair-volume": "{structure}: its volume differs much from that of its other side.",
     "outside-body": "{structure}: part of it lies outside the body contour.",
     "gap": "{structure}: slices are missing within it.",
+    "wrong-volume": "{structure}: its volume is far from what such a structure can have.",
+    "mirrored": "most structures lie on the wrong side; the images or the structures are mirrored.",
     "overlap": "{structure}: it overlaps another structure that it should not.",
     "same-mask": "{structure}: it has the same voxels as another structure.",
     # what is skipped, without telling which file it was
@@ -124,7 +128,7 @@ class Check(_Frozen):
     @property
     def text(self) -> str:
         """The sentence."""
-        return sentence(self.kind, {"structure": self.structure, "image": self.image or "primary", **self.values})
+        return sentence(self.kind, {"structure": self.structure or "structures", "image": self.image or "primary", **self.values})
 
     def as_finding(self) -> Finding:
         """In the common form of checks."""
