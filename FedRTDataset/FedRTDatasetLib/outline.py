@@ -111,20 +111,27 @@ def _channels(part: _Part, points: np.ndarray, starts: np.ndarray) -> list[tuple
         return []
     from scipy.spatial import KDTree
 
-    waiting = {loop: KDTree(points[starts[loop] : starts[loop + 1]]) for loop in part.loops[1:]}
-    best = {loop: (np.inf, -1, -1) for loop in waiting}
+    of = {loop: points[starts[loop] : starts[loop + 1]] for loop in part.loops}
+    low, high = ({loop: end(of[loop], axis=0) for loop in part.loops} for end in (np.min, np.max))
+    best = {loop: (np.inf, -1, -1) for loop in part.loops[1:]}
     found, joined = [], part.loops[0]
-    while waiting:
-        begin, end = starts[joined], starts[joined + 1]
-        for loop, tree in waiting.items():
-            distances, nearest = tree.query(points[begin:end])
-            i = int(np.argmin(distances))
+    while True:
+        near = [
+            loop
+            for loop, (distance, _, _) in best.items()
+            if np.hypot(*np.maximum(np.maximum(low[loop] - high[joined], low[joined] - high[loop]), 0)) < distance
+        ]
+        if near:
+            distances, nearest = KDTree(of[joined]).query(np.concatenate([of[loop] for loop in near]))
+        ends = np.cumsum([0] + [len(of[loop]) for loop in near])
+        for loop, begin, end in zip(near, ends[:-1], ends[1:], strict=True):
+            i = int(begin + np.argmin(distances[begin:end]))
             if distances[i] < best[loop][0]:
-                best[loop] = (float(distances[i]), int(begin) + i, int(starts[loop] + nearest[i]))
-        joined = min(waiting, key=lambda loop: best[loop][0])
-        found.append((*best[joined][1:], joined))
-        del waiting[joined]
-    return found
+                best[loop] = float(distances[i]), int(starts[joined] + nearest[i]), int(starts[loop] + i - begin)
+        joined = min(best, key=lambda loop: best[loop][0])
+        found.append((*best.pop(joined)[1:], joined))
+        if not best:
+            return found
 
 
 def _keyhole(part: _Part, channels: list[tuple[int, int, int]], starts: np.ndarray, kept: np.ndarray) -> np.ndarray:
