@@ -48,6 +48,14 @@ def test_voxels_where_a_structure_might_be_that_was_not_contoured_are_ignored():
     assert table.ignore_label == 5
 
 
+def test_borders_that_touch_are_no_overlap():
+    case = masks_of((), *[("Bladder",)] * 500, ("Bladder", "PTV"), ("PTV",))
+    table = LabelTable.of(NAMES, count_combinations(case), ignore=True)
+    encoded = table.encode(case * np.array([1, 1, 0], np.uint8)[:, None, None, None], ALL & [True, True, False])
+    assert (encoded.ravel()[1:501] == 2).all()
+    assert encoded.ravel()[0] == table.ignore_label
+
+
 def test_random_structures_of_many_combinations():
     masks = (np.random.default_rng(0).random((9, 12, 13, 14)) < 0.4).astype(np.uint8)
     table = LabelTable.of([f"s{n}" for n in range(9)], count_combinations(masks), ignore=False)

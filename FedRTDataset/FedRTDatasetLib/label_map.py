@@ -13,6 +13,8 @@ import numpy as np
 
 from .errors import FedRTError
 
+OVERLAP = 0.01
+"""Share of its voxels from which on a structure counts as one that another lies in: borders that touch are no overlap."""
 MOST = 63
 """Structures that fit the bits of a voxel's combination."""
 
@@ -101,5 +103,8 @@ class LabelTable:
         return self.combined.index(bits) + 1 if bits else 0
 
     def _may_hold(self, bits: int, s: int) -> bool:
-        """Whether structure `s` was seen together with all of `bits`."""
-        return not bits or any(other >> s & 1 and other & bits == bits for other in self.combined)
+        """Whether structure `s` was seen in a relevant share of the voxels that are in all of `bits`."""
+        if not bits:
+            return True
+        there = {other: count for other, count in zip(self.combined, self.counts, strict=True) if other & bits == bits}
+        return sum(count for other, count in there.items() if other >> s & 1) >= OVERLAP * max(1, sum(there.values()))
