@@ -7,6 +7,7 @@ from . import (
     command_build,
     command_check,
     command_deidentify,
+    command_dvh,
     command_export,
     command_index,
     command_names,
@@ -24,6 +25,7 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
     for room in (command_index, command_names, command_build, command_check, command_versions, command_export):
         room.add_commands(actions)
     command_deidentify.add_commands(subparsers)
+    command_dvh.add_commands(subparsers)
     rtstruct = subparsers.add_parser("rtstruct", help="RTSTRUCT to Slicer segmentation and back")
     command_rtstruct.add_commands(rtstruct.add_subparsers(metavar="ACTION", required=True))
     phantom = subparsers.add_parser(

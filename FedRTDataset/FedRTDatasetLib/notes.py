@@ -63,7 +63,7 @@ TEXTS = {
     "dose-difference": "{count} dose(s) left out: differences between doses (Dose Type ERROR).",
     "dose-delivered": "{count} dose(s) left out: delivered, or of part of a plan only.",
     "dose-beams-missing": "doses of {count} of {of} beams, setups or fraction groups: without the others no dose.",
-    "dose-parts-unchecked": "{count} doses of parts of a plan that is not here: added, but whether they are all cannot be told.",
+    "dose-parts-unchecked": "{count} doses of parts of a plan that is not here: added; whether they are all is not known.",
     "dose-plan-twice": "{count} doses of one whole plan: the one with the finest grid is used.",
     "dose-kinds-differ": "physical and effective doses are not added: no dose.",
     "dose-other-frame": "{count} dose(s) left out: in another frame of reference than the structures.",

@@ -61,61 +61,41 @@ class DoseSum:
 
     def maximum_gy(self) -> float:
         """The greatest dose at a voxel centre of the finest grid."""
-        return float(max(values.max() for _, values in self._finest_planes()))
+        return float(self._lattice()[1].max())
 
     def volume_above(self, doses_gy: list[float]) -> list[float]:
         """cm3 that get at least each dose, in the whole grid: for isodose volumes.
 
-        Each voxel of the finest grid is divided: voxels that a dose passes through are told by points within them.
+        Voxels of the finest grid count whole where they and their neighbours reach the dose; those that its isodose can
+        pass through are divided to about 1 mm.
         """
-        lattice = self._finest()
-        spacing = np.array([*lattice.stack.spacing, lattice.stack.step])
-        pieces = np.clip(np.ceil(spacing / 1.0), 2, 4).astype(int)  # about 1 mm
-        shift = [(np.arange(n) + 0.5) / n - 0.5 for n in pieces]
-        cell = np.prod(spacing) / np.prod(pieces) / 1000
-        stack, found = lattice.stack, np.zeros(len(doses_gy))
-        lowest = min(doses_gy)
-        for k in range(len(stack.positions)):
-            reach = self._neighbourhood_maximum(lattice, k)
-            y, x = np.nonzero(reach >= lowest)
-            if not len(x):
-                continue
-            centre = stack.positions[k] + (
-                x[:, None] * stack.spacing[0] * stack.row_direction
-                + y[:, None] * stack.spacing[1] * stack.column_direction
+        from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
+
+        lattice, values = self._lattice()
+        spacing = np.array([lattice.stack.step, *lattice.stack.spacing[::-1]])
+        voxel = float(np.prod(spacing)) / 1000
+        pieces = np.clip(np.ceil(spacing), 2, 4).astype(int)
+        shift = np.stack(np.meshgrid(*((np.arange(n) + 0.5) / n - 0.5 for n in pieces), indexing="ij"), -1).reshape(
+            -1, 3
+        )
+        lowest, highest = minimum_filter(values, size=3), maximum_filter(values, size=3)
+        found = []
+        for wanted in doses_gy:
+            passed = np.stack(np.nonzero((lowest < wanted) & (highest >= wanted))).astype(float)
+            above = sum(
+                np.count_nonzero(map_coordinates(values, passed + move[:, None], order=1, mode="nearest") >= wanted)
+                for move in shift
             )
-            for dz in shift[2]:
-                for dy in shift[1]:
-                    for dx in shift[0]:
-                        move = (
-                            dx * spacing[0] * stack.row_direction
-                            + dy * spacing[1] * stack.column_direction
-                            + dz * spacing[2] * stack.normal
-                        )
-                        dose, _ = self.at(centre + move)
-                        found += [np.count_nonzero(dose >= wanted) * cell for wanted in doses_gy]
-        return found.tolist()
+            found.append((np.count_nonzero(lowest >= wanted) + above / len(shift)) * voxel)
+        return found
 
-    def _finest(self) -> DoseGrid:
-        return min(self.grids, key=lambda grid: np.prod(grid.stack.spacing) * grid.stack.step)
-
-    def _finest_planes(self):
-        lattice = self._finest()
-        stack = lattice.stack
-        for k in range(len(stack.positions)):
-            if len(self.grids) == 1:
-                yield k, lattice.values[k]
-            else:
-                _, rows, columns = lattice.values.shape
-                y, x = (index.ravel() for index in np.indices((rows, columns)))
-                points = stack.to_patient(np.stack([x, y], axis=1).astype(float), k)
-                yield k, self.at(points)[0].reshape(rows, columns)
-
-    def _neighbourhood_maximum(self, lattice: DoseGrid, k: int) -> np.ndarray:
-        """[rows, columns] the greatest dose that the voxels of plane k can hold: of themselves and their neighbours."""
-        from scipy.ndimage import maximum_filter
-
-        if len(self.grids) > 1:
-            return np.full(lattice.values.shape[1:], np.inf)
-        near = lattice.values[max(k - 1, 0) : k + 2].max(axis=0)
-        return maximum_filter(near, size=3)
+    def _lattice(self) -> tuple[DoseGrid, np.ndarray]:
+        """The finest grid and the whole sum at its voxel centres, float32 [k, y, x]."""
+        finest = min(self.grids, key=lambda grid: np.prod(grid.stack.spacing) * grid.stack.step)
+        if len(self.grids) == 1:
+            return finest, finest.values
+        planes, rows, columns = finest.values.shape
+        y, x = (index.ravel() for index in np.indices((rows, columns)))
+        xy = np.stack([x, y], axis=1).astype(float)
+        values = [self.at(finest.stack.to_patient(xy, k))[0].reshape(rows, columns) for k in range(planes)]
+        return finest, np.stack(values)
