@@ -54,6 +54,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/name_abbreviations.py": "test_names.py",
     "FedRTDatasetLib/name_greek.py": "test_names.py",
     "FedRTDatasetLib/name_helpers.py": "test_names.py",
+    "FedRTDatasetLib/name_map_file.py": "test_names.py",
     "FedRTDatasetLib/name_misspelt.py": "test_names.py",
     "FedRTDatasetLib/name_proposal.py": "test_names.py",
     "FedRTDatasetLib/name_targets.py": "test_names.py",

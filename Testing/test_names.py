@@ -167,7 +167,7 @@ def test_what_a_german_spreadsheet_saves_is_read(tmp_path):
         ("Niere,Kidney_L,0.5,x,many,approved", "line 3, column count"),
         ("Rectum,Rectum,1,x,1,approved", "line 3, column roi_name: the name stands there twice"),
         (",Rectum,1,x,1,approved", "line 3, column roi_name: empty"),
-        ("Niere, links,Kidney_L,1,x,1,approved", "line 3: more cells than columns"),
+        ("Niere, links,Kidney_L,1,x,1,approved,", "line 3: more cells than columns"),
     ],
 )
 def test_a_wrong_cell_is_named(tmp_path, line, says):

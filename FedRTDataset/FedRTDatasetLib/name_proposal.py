@@ -21,8 +21,8 @@ CONFIDENT = 0.9
 _ROLE = re.compile(r"^\s*((oars?|organs? at risk|rtog|nrg|tg-?263|roi|struct)[\s_\-:]+|o_)(?=\w{2})", re.IGNORECASE)
 _IDLE = split_words(
     "auto ai dl dlc abas atlas mim limbus mvision autoseg autosegmentation autocontour tps final new edited edit corr "
-    "corrected corrige korr korrigiert rev reviewed approved checked ok oar roi structure contour contoured kontur vol volume ct "
-    "pct planct planningct tac tdm tk def definitive orig original copy ed draft v rd radiotherapy done"
+    "corrected corrige korr korrigiert rev reviewed approved checked ok oar roi structure contour contoured kontur vol volume "
+    "ct pct planct planningct tac tdm tk def definitive orig original copy ed draft v rd radiotherapy done"
 )
 """Words that tell who drew a structure, on what and how finished it is, not what it is."""
 

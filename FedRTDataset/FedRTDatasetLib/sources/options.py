@@ -9,6 +9,7 @@ from ..reporting import Reporter
 if TYPE_CHECKING:
     from ..dicom_index import Index
     from ..names import NameMap
+    from .selection import Selection
 
 SOURCE_HELP = (
     "folder of DICOM files, Slicer DICOM database folder, pacs:AET@host:port[?calling=AET&retrieve=get|move&store_port=N"
@@ -16,10 +17,10 @@ SOURCE_HELP = (
 )
 
 
-def source_options(name: str = "source", help: str = SOURCE_HELP) -> argparse.ArgumentParser:
+def source_options(name: str = "source", help: str = SOURCE_HELP, nargs: str = "+") -> argparse.ArgumentParser:
     """A parent parser: one or more SOURCE (as `args.source`, or another `name`), what to select of them, where to keep it."""
     parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(name, nargs="+", metavar="SOURCE", help=help)
+    parent.add_argument(name, nargs=nargs, metavar="SOURCE", help=help)
     group = parent.add_argument_group("selection")
     group.add_argument(
         "--patients", type=Path, metavar="FILE", help="only these patients: a file with one Patient ID a line"
@@ -55,14 +56,21 @@ def open_from(args: argparse.Namespace, report: Reporter, names: "NameMap | None
     Raises:
         FedRTError: as `open_sources`.
     """
+    from ..index_store import default_store
+    from .addresses import is_remote
     from .opening import open_sources
 
     return open_sources(
-        args.source, report, selection=selection_of(args, names), cache=args.cache, credentials=args.credentials
+        args.source,
+        report,
+        selection=selection_of(args, names),
+        cache=args.cache,
+        credentials=args.credentials,
+        store=default_store(f"/{source}" if is_remote(source) else source for source in args.source),
     )
 
 
-def selection_of(args: argparse.Namespace, names: "NameMap | None" = None):
+def selection_of(args: argparse.Namespace, names: "NameMap | None" = None) -> "Selection":
     """The `Selection` that the options of a command line describe."""
     from .selection import read_selection
 
