@@ -45,13 +45,29 @@ def slice_svg(
         y = rows - 1 - xy[:, 1] if flip_y else xy[:, 1]
         return np.stack([x + 0.5, (y + 0.5) * aspect], axis=1)
 
+    drawn = [
+        (group, loops)
+        for group in outlines
+        if (loops := [place(p) for p in group.polygons if _slice_of(p, stack) == k])
+    ]
+    return picture_svg(grey, drawn, aspect, width)
+
+
+def picture_svg(
+    grey: np.ndarray, drawn: list[tuple[Outlines, list[np.ndarray]]], aspect: float = 1.0, width: int = 340
+) -> str:
+    """A grey picture (uint8 [rows, columns]) with lines over it.
+
+    drawn: how a group is drawn, and its closed loops, each (n, 2) of (x, y) in units of a column's width from the upper
+    left corner. aspect: height of a pixel divided by its width.
+    """
     paths = []
-    for group in outlines:
-        loops = [place(p) for p in group.polygons if _slice_of(p, stack) == k]
-        if loops:
-            data = "".join("M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in loop) + "Z" for loop in loops)
-            dash = ' stroke-dasharray="2.2 1.6"' if group.dashed else ""
-            paths.append(f'<path d="{data}" fill="none" stroke="{group.color}" stroke-width="0.9"{dash}/>')
+    for group, loops in drawn:
+        data = "".join("M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in loop) + "Z" for loop in loops)
+        dash = ' stroke-dasharray="5 4"' if group.dashed else ""
+        stroke = f'stroke="{group.color}" stroke-width="1.4" vector-effect="non-scaling-stroke"'
+        paths.append(f'<path d="{data}" fill="none" {stroke}{dash}/>')
+    rows, columns = grey.shape
     height = rows * aspect
     return (
         f'<svg viewBox="0 0 {columns} {height:.2f}" width="{width}" height="{width * height / columns:.0f}" role="img">'
