@@ -129,4 +129,4 @@ class Orthanc:
         return self.start()
 
     def __exit__(self, *_) -> None:
-        self.stop()
+        self.stop(at_once=True)

@@ -8,6 +8,7 @@ from .command_names import roi_counts
 from .commandline import common_options
 from .errors import FedRTError
 from .reporting import Reporter
+from .sources.options import open_from, source_options
 
 SHOWN = 20
 """How many problems of one kind are shown."""
@@ -15,8 +16,8 @@ SHOWN = 20
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add them to the parser of `fedrt dataset`."""
-    build = commands.add_parser("build", help="build or extend a dataset (resumes)", parents=[common_options()])
-    build.add_argument("source", nargs="+", type=Path)
+    parents = [common_options(), source_options()]
+    build = commands.add_parser("build", help="build or extend a dataset (resumes)", parents=parents)
     build.add_argument(
         "--config", type=Path, required=True, help="TOML: name, structures, [processing], [[images]], [splits]"
     )
@@ -39,16 +40,15 @@ def run_build(args: argparse.Namespace, report: Reporter) -> None:
     from .build import build_dataset
     from .build_settings import read_build_settings
     from .dataset import Dataset
-    from .dicom_index import index_folders
     from .names import NameMap
     from .pseudonym import SiteKey
 
     settings = read_build_settings(args.config)
-    index = index_folders(args.source, report)
     map_path = args.map or args.out.with_name(args.out.name + ".names.csv")
     if args.map and not args.map.exists():
         raise FedRTError(f"{args.map} does not exist; `fedrt dataset names … --map {args.map}` writes it for review.")
     names = NameMap.load(map_path) if map_path.exists() else NameMap()
+    index = open_from(args, report, names)
     names.merge(roi_counts(index))
     names.save(map_path)
     unknown = sorted(name for name in roi_counts(index) if names.is_undecided(name))

@@ -3,25 +3,23 @@
 import argparse
 import json
 from collections import Counter
-from pathlib import Path
 
 from .commandline import common_options
 from .reporting import Reporter
+from .sources.options import open_from, source_options
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
     """Add them to the parser of `fedrt dataset`."""
-    index = commands.add_parser("index", help="list series, RT objects, links and problems", parents=[common_options()])
-    index.add_argument("source", nargs="+", type=Path, help="folder of DICOM files")
+    parents = [common_options(), source_options()]
+    index = commands.add_parser("index", help="list series, RT objects, links and problems", parents=parents)
     index.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     index.set_defaults(run=run_index)
 
 
 def run_index(args: argparse.Namespace, report: Reporter) -> None:
     """`fedrt dataset index`."""
-    from .dicom_index import index_folders
-
-    index = index_folders(args.source, report)
+    index = open_from(args, report)
     summary = {
         "patients": len({series.patient_id for series in index.series.values()}),
         "series": dict(Counter(series.modality for series in index.series.values())),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..atomic import remove_leftovers, replacing
 from ..errors import FedRTError
+from ..index_store import cache_folder
 
 README = """This folder holds patient data received by `fedrt` from a PACS or DICOMweb server, not de-identified.
 It can be deleted when no fedrt command is running; what is needed again is then asked for again.
@@ -22,8 +23,7 @@ It can be deleted when no fedrt command is running; what is needed again is then
 
 def default_cache_folder() -> Path:
     """`received` in FedRT's cache folder: `$FEDRT_CACHE`, else `fedrt` in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(os.environ.get("FEDRT_CACHE") or Path(base) / "fedrt") / "received"
+    return cache_folder() / "received"
 
 
 class ReceivedObjects:

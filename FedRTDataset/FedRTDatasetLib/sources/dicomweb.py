@@ -5,7 +5,8 @@ are always verified, against the system's CAs or the one named with the credenti
 Objects are asked for in the transfer syntax they are stored in, compressed ones included.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from typing import Any
 from ..errors import FedRTError
 from .addresses import Dicomweb
 from .credentials import Credentials
-from .remote import ConnectionLost, RemoteSeries, RemoteStudy
+from .multipart import AnswerBrokeOffError, boundary_of, parts
+from .remote import ConnectionLost, RemoteSeries, RemoteStudy, identity_of
 
 PAGE = 200
 TIMEOUT_S = (10, 60)
 """To connect, and between two pieces of an answer."""
-AS_STORED = (("application/dicom", "*"),)
+ACCEPT = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
+CHUNK = 1 << 18
 PASSING = (408, 429, 500, 502, 503, 504)
 """HTTP status codes after which another attempt may do."""
 
@@ -29,6 +32,8 @@ class DicomwebArchive:
     def __init__(self, address: Dicomweb, credentials: Credentials) -> None:
         from dicomweb_client.api import DICOMwebClient
 
+        for chatty in ("retrying", "dicomweb_client", "urllib3"):
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)  # they log addresses, which may hold a Patient ID
         self.name = str(address)
         self._session = _session(credentials)
         self._client = DICOMwebClient(address.url, session=self._session, timeout=TIMEOUT_S)
@@ -82,23 +87,28 @@ class DicomwebArchive:
         return {value for item in items for value in item.get(uid, {}).get("Value", [])}
 
     def fetch(self, series: RemoteSeries, wanted: set[str], whole: bool, put: Callable[[str, Callable], None]) -> str:
+        place = f"studies/{series.study.uid}/series/{series.uid}"
+        places = [place] if whole else [f"{place}/instances/{uid}" for uid in sorted(wanted)]
         refused = ""
-        with self._plain_errors():
-            if whole:
-                objects = self._client.iter_series(series.study.uid, series.uid, media_types=AS_STORED)
-            else:
-                one = (
-                    self._client.retrieve_instance(series.study.uid, series.uid, uid, AS_STORED)
-                    for uid in sorted(wanted)
-                )
-                objects = one
-            for dataset in objects:
-                uid = str(dataset.get("SOPInstanceUID", ""))
-                if uid not in wanted or str(dataset.get("SeriesInstanceUID", "")) != series.uid:
-                    refused = "the server sent objects that were not asked for"
-                    continue
-                put(uid, lambda path, dataset=dataset: _save(dataset, path))
+        for content in (content for one in places for content in self._objects(one)):
+            series_uid, uid = identity_of(content)
+            if uid not in wanted or series_uid != series.uid:
+                refused = "the server sent objects that were not asked for"
+                continue
+            put(uid, lambda path, content=content: path.write_bytes(content))
         return refused
+
+    def _objects(self, place: str) -> Iterator[bytes]:
+        """The objects that a WADO-RS address answers with, as they come, only those that came whole."""
+        with self._plain_errors():
+            answer = self._session.get(f"{self.name}/{place}", headers=ACCEPT, stream=True, timeout=TIMEOUT_S)
+            with answer:
+                answer.raise_for_status()
+                boundary = boundary_of(answer.headers.get("Content-Type", ""))
+                if boundary is None:  # one object, not wrapped, as some servers answer
+                    yield answer.content
+                else:
+                    yield from parts(answer.iter_content(CHUNK), boundary)
 
     def close(self) -> None:
         self._session.close()
@@ -149,8 +159,8 @@ class DicomwebArchive:
             raise ConnectionLost(
                 f"is not reachable or broke off ({type(error).__name__}); check host and port"
             ) from None
-        except (ValueError, EOFError) as error:  # an answer that stops in its middle, or is no DICOM
-            raise ConnectionLost(f"sent an answer that cannot be read ({type(error).__name__})") from None
+        except AnswerBrokeOffError:
+            raise ConnectionLost("broke off in the middle of an answer") from None
 
 
 class _Answer:
@@ -168,9 +178,17 @@ class _Answer:
 
 
 def _session(credentials: Credentials):
-    """An HTTP session; `auth` is set rather than a header, which would be replaced by what `.netrc` says of the host."""
+    """An HTTP session that shows `credentials`.
+
+    `auth` is set rather than a header, which would be replaced by what `.netrc` says of the host, and the CA is named with
+    every request, as the session's own would be replaced by `$REQUESTS_CA_BUNDLE`.
+    """
     import requests
-    from dicomweb_client.session_utils import add_certs_to_session, create_session
+    from dicomweb_client.session_utils import create_session
+
+    class OwnAuthority(requests.adapters.HTTPAdapter):
+        def send(self, request, **options):
+            return super().send(request, **options | {"verify": str(Path(credentials.ca).expanduser())})
 
     class BearerToken(requests.auth.AuthBase):
         def __call__(self, request):
@@ -182,12 +200,9 @@ def _session(credentials: Credentials):
         session.auth = BearerToken()
     elif credentials.user:
         session.auth = (credentials.user, credentials.password)
-    session = add_certs_to_session(session, credentials.ca or None)
+    if credentials.ca:
+        session.mount("https://", OwnAuthority())
     if credentials.cert:
         cert = str(Path(credentials.cert).expanduser())
         session.cert = (cert, str(Path(credentials.key).expanduser())) if credentials.key else cert
     return session
-
-
-def _save(dataset, path: Path) -> None:
-    dataset.save_as(path, enforce_file_format=True)

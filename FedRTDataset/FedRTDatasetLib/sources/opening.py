@@ -20,6 +20,7 @@ def open_sources(
     selection: Selection | None = None,
     cache: Path | str | None = None,
     credentials: Path | str | None = None,
+    store: Path | None = None,
 ) -> "Index":
     """Index everything that `selection` wants of `sources`.
 
@@ -27,6 +28,7 @@ def open_sources(
         sources: each a folder or file, a Slicer DICOM database folder, `pacs:AET@host:port?...` or a DICOMweb URL.
         cache: folder for what is received from a network (default: see `cache`). It holds identified data.
         credentials: file with the credentials of DICOMweb servers (see `credentials`).
+        store: where the index is kept, so that unchanged files are not read again (None: nowhere).
 
     Raises:
         FedRTError: a source does not exist, cannot be reached or refuses; or nothing that is wanted is there.
@@ -37,7 +39,7 @@ def open_sources(
     selection = selection or Selection()
     places = [parse_source(str(source)) for source in sources]
     if all(isinstance(place, Folder) for place in places):
-        index = index_folders([place.path for place in places], report)
+        index = index_folders([place.path for place in places], report, store=store)
         return _restricted(index, selection)
 
     _only_one_server_gets_the_secret(places, credentials)
@@ -53,7 +55,7 @@ def open_sources(
         raise FedRTError(
             f"nothing to be had from {', '.join(map(_shown, places))}; widen the selection or see the warnings."
         )
-    index = index_files(list(dict.fromkeys(files)), report)
+    index = index_files(dict.fromkeys(files), report, store=store)
     index.problems += problems
     return _restricted(index, selection)
 

@@ -45,7 +45,9 @@ class PacsArchive:
             raise FedRTError(f"{self.name} {error}.") from None
         if "Status" not in status:
             calling = self.address.calling
-            raise FedRTError(f"{self.name} connects but answers nothing; have {calling} registered there for query and retrieve.")
+            raise FedRTError(
+                f"{self.name} connects but answers nothing; have {calling} registered there for query and retrieve."
+            )
 
     def studies(self, patient_id: str | None, first: str, last: str, modality: str) -> list[RemoteStudy]:
         keys = {"PatientID": patient_id or "", "StudyDate": f"{first}-{last}" if first or last else ""}
@@ -139,14 +141,16 @@ class PacsArchive:
             reason = self._responses(association.send_c_move(identifier, self.address.calling, model), intake)
         if reason and not intake.refused:
             port = self.address.store_port
-            reason += f"; it must know {self.address.calling} with this computer's address and port {port}, and reach it"
+            reason += (
+                f"; it must know {self.address.calling} with this computer's address and port {port}, and reach it"
+            )
         return self._receiver.refused or reason
 
     def _responses(self, responses, intake: Intake) -> str:
         """Follow a C-GET or C-MOVE to its end; why it did not send all, or an empty text."""
         for status, _ in responses:
             if intake.failed is not None:
-                return ""
+                raise intake.failed
             if "Status" not in status:
                 raise ConnectionLost("the connection broke during the transfer")
             if status.Status in PENDING or status.Status == 0:
@@ -165,8 +169,10 @@ class PacsArchive:
         association = self._associate(models, contexts, roles, handlers)
         try:
             yield association
-        finally:
-            _end(association)
+        except BaseException:  # also Ctrl-C: a release would wait for what the PACS is still sending
+            association.abort()
+            raise
+        _end(association)
 
     def _associate(self, models: list, contexts=(), roles=(), handlers=()):
         """An established association for `models` (SOP classes that must be accepted) and storage `contexts`."""

@@ -10,10 +10,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 
 from ..errors import FedRTError
 from .addresses import Pacs
+from .remote import identity_of
 from .tls import server_context
 
 SUCCESS, OUT_OF_RESOURCES, NOT_AUTHORISED, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0x0124, 0xC000
@@ -60,28 +60,19 @@ class Intake:
         if uid not in self.wanted:
             self.refused = "the PACS sent objects that were not asked for"
             return NOT_AUTHORISED
-        try:
-            content = event.encoded_dataset()
-            if _identity(content) != (self.series_uid, uid):
-                self.refused = "the PACS sent objects of another series than asked for"
-                return NOT_AUTHORISED
-        except Exception:  # whatever cannot be read must not end the association
-            self.refused = "the PACS sent an object that is damaged"
-            return CANNOT_UNDERSTAND
+        content = event.encoded_dataset()
+        identity = identity_of(content)
+        if identity != (self.series_uid, uid):
+            self.refused = (
+                "the PACS sent an object of another series" if any(identity) else "the PACS sent a damaged object"
+            )
+            return NOT_AUTHORISED if any(identity) else CANNOT_UNDERSTAND
         try:
             self.put(uid, lambda path: path.write_bytes(content))
         except FedRTError as error:
             self.failed = error
             return OUT_OF_RESOURCES
         return SUCCESS
-
-
-def _identity(content: bytes) -> tuple[str, str]:
-    """Series and SOP Instance UID of a DICOM file, read up to where they stand."""
-    from pydicom.filereader import read_partial
-
-    header = read_partial(BytesIO(content), stop_when=lambda tag, vr, length: tag > 0x0020000E)
-    return str(header.SeriesInstanceUID), str(header.SOPInstanceUID)
 
 
 class StoreReceiver:

@@ -146,3 +146,16 @@ class Fetcher:
 def referenced(items: Iterable) -> set[str]:
     """The Referenced SOP Instance UIDs of a sequence's items."""
     return {str(item.get("ReferencedSOPInstanceUID", "")) for item in items} - {""}
+
+
+def identity_of(content: bytes) -> tuple[str, str]:
+    """Series and SOP Instance UID of a DICOM file's bytes, read up to where they stand; empty where it cannot be read."""
+    from io import BytesIO
+
+    from pydicom.filereader import read_partial
+
+    try:
+        header = read_partial(BytesIO(content), stop_when=lambda tag, vr, length: tag > 0x0020000E)
+        return str(header.get("SeriesInstanceUID", "")), str(header.get("SOPInstanceUID", ""))
+    except Exception:  # it came from a network: whatever is wrong with it, it is not what was asked for
+        return "", ""

@@ -11,7 +11,7 @@ The rules, in one place:
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -98,16 +98,15 @@ def choose(index: "Index", selection: Selection) -> Choice:
             choice.series.add(uid)
     known = set(index.structure_sets)
     for uid, plan in index.plans.items():
-        if _comes_along(plan, choice.structure_sets, known, selection):
+        if _comes_along(plan, index.plan_links, choice.structure_sets, known, selection):
             choice.plans.add(uid)
-    known = set(index.plans)
+    chosen, known = choice.structure_sets | choice.plans, known | set(index.plans)
     for uid, dose in index.doses.items():
-        if _comes_along(dose, choice.plans, known, selection):
+        if _comes_along(dose, index.dose_links, chosen, known, selection):
             choice.doses.add(uid)
-    if selection.wants_modality("REG"):
-        patients = {index.series[uid].patient_id for uid in choice.series}
-        registrations = getattr(index, "registrations", {})
-        choice.registrations = {uid for uid, one in registrations.items() if one.patient_id in patients}
+    patients = {index.series[uid].patient_id for uid in choice.series}
+    choice.registrations = {uid for uid, one in index.registrations.items() if one.patient_id in patients}
+    _leave_out_kinds(choice, selection)
     return choice
 
 
@@ -115,24 +114,32 @@ def _wants_structure_set(index: "Index", rt: "RtObject", selection: Selection) -
     if not selection.wants_patient(rt.patient_id) or not selection.wants_structures(rt.roi_names):
         return False
     series = index.series[index.links[rt.uid]] if rt.uid in index.links else None
+    if series and selection.modalities - RT_MODALITIES and not selection.wants_modality(series.modality):
+        return False
     dates = [rt.study_date] + ([series.study_date] if series else [])
-    if not any(selection.wants_date(date) for date in dates):
-        return False
-    on_wanted_images = (
-        series is None or not selection.modalities - RT_MODALITIES or selection.wants_modality(series.modality)
-    )
-    return on_wanted_images and selection.wants_modality("RTSTRUCT")
+    return any(selection.wants_date(date) for date in dates)
 
 
-def _comes_along(rt: "RtObject", chosen: set[str], known: set[str], selection: Selection) -> bool:
-    """A plan or dose: with what it refers to; where that is not here at all, by its own patient and date."""
-    if not selection.wants_patient(rt.patient_id) or not selection.wants_modality(rt.modality):
+def _comes_along(
+    rt: "RtObject", links: Mapping[str, str] | None, chosen: set[str], known: set[str], selection: Selection
+) -> bool:
+    """A plan or dose: with what it refers or is linked to; where that is not here at all, by its own patient and date."""
+    if not selection.wants_patient(rt.patient_id):
         return False
-    if chosen.intersection(rt.references):
+    belongs_to = {*rt.references, (links or {}).get(rt.uid, "")} - {""}
+    if belongs_to & chosen:
         return True
-    named_itself = rt.modality in selection.modalities
-    orphan = named_itself or not known.intersection(rt.references)
-    return orphan and not selection.structures and selection.wants_date(rt.study_date)
+    return not belongs_to & known and not selection.structures and selection.wants_date(rt.study_date)
+
+
+def _leave_out_kinds(choice: Choice, selection: Selection) -> None:
+    """Kinds of RT objects that are not wanted themselves have done their part: they told what belongs to what."""
+    kinds = (
+        ("RTSTRUCT", choice.structure_sets), ("RTPLAN", choice.plans), ("RTDOSE", choice.doses), ("REG", choice.registrations)
+    )  # fmt: skip
+    for modality, uids in kinds:
+        if not selection.wants_modality(modality):
+            uids.clear()
 
 
 def read_selection(
