@@ -84,8 +84,8 @@ def _images(dataset: Dataset) -> str:
     cases = dataset.cases
     sources = [case.source_grid for case in cases if case.source_grid]
     charts = [
-        histogram_svg([source.widest_gap_mm for source in sources], "widest slice gap as acquired, mm"),
-        histogram_svg([source.spacing_mm[0] for source in sources], "pixel as acquired, mm"),
+        histogram_svg([source.widest_gap_mm for source in sources], "widest gap in source, mm"),
+        histogram_svg([source.spacing_mm[0] for source in sources], "pixel in source, mm"),
         histogram_svg([case.grid.size[2] * case.grid.spacing_mm[2] for case in cases], "length, mm"),
         histogram_svg([case.grid.size[0] * case.grid.spacing_mm[0] for case in cases], "width, mm"),
         histogram_svg([case.grid.spacing_mm[2] for case in cases], "slice distance, mm"),
@@ -109,7 +109,9 @@ def _findings(quality: Quality) -> str:
     notes = [(f, c) for f, c in rows if f.severity == "note"]
     html = _finding_table(shown) if shown else "<p>No error, no warning.</p>"
     if notes:
-        html += f"<details><summary>{len(notes)} notes</summary>{_finding_table(notes)}</details>"
+        html += (
+            f"<details><summary>{len(notes)} note{'s' * (len(notes) != 1)}</summary>{_finding_table(notes)}</details>"
+        )
     return html
 
 
@@ -146,11 +148,17 @@ def _processing(dataset: Dataset) -> str:
     """The settings of each image, and how many cases each step was done for."""
     declared = {image.name: image.processing for image in dataset.record.images} or {"image": dataset.processing}
     settings = {name: processing.model_dump(mode="json") for name, processing in declared.items()}
-    keys = list(next(iter(settings.values())))
+    keys = dict.fromkeys(key for name, values in settings.items() for key in values if _matters(key, values))
     rows = [[key, *(_told(settings[name][key]) for name in settings)] for key in keys]
-    steps = Counter(name for case in dataset.cases for name in {step.step for step in case.steps})
+    steps = Counter(name for case in dataset.cases for name in dict.fromkeys(step.step for step in case.steps))
     done = table(["step", "cases"], [[name, str(count)] for name, count in steps.items()]) if steps else ""
     return f'<div class="row" style="gap: 40px">{table(["setting", *settings], rows)}{done}</div>'
+
+
+def _matters(key: str, settings: dict) -> bool:
+    """A setting that another one has switched off is not worth a row."""
+    needs = {"hu_window": "hu_window", "suv_window": "suv_window", "zscore_over": "zscore"}
+    return key not in needs or settings["intensity"] == needs[key]
 
 
 def _told(value) -> str:
