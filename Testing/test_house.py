@@ -78,6 +78,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/bridging.py": "test_rasterise.py",
     "FedRTDatasetLib/contour_rule.py": "test_rasterise.py",
     "FedRTDatasetLib/scanline.py": "test_rasterise.py",
+    "FedRTDatasetLib/rtstruct_walk.py": "test_rtstruct.py",
     "FedRTDatasetLib/regrid.py": "test_geometry.py",
     "sources/errand.py": "test_sources_pacs.py",
     "sources/options.py": "test_sources_opening.py",

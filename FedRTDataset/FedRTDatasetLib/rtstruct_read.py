@@ -1,17 +1,24 @@
 """RTSTRUCT to contours. Source: DICOM PS3.3 C.8.8.5 (Structure Set) and C.8.8.6 (ROI Contour)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from .errors import FedRTError
+from .rtstruct_walk import ROI_CONTOUR_SEQUENCE, ContourWalk
 
 CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 KINDS = (CLOSED, XOR, "POINT", "OPEN_PLANAR", "OPEN_NONPLANAR")
 """Contour Geometric Type: its enumerated values (C.8.8.6)."""
+
+Contours = Iterable[tuple[int, list[tuple[str, np.ndarray | None]]]]
+"""Referenced ROI Number, and for each contour its type and points (None: unusable)."""
 
 
 @dataclass
@@ -66,44 +73,78 @@ def read_rtstruct(path: Path | str) -> list[Roi]:
         FedRTError: the file cannot be read or is no RTSTRUCT.
     """
     try:
-        dataset = pydicom.dcmread(path)
-    except Exception as error:
-        raise FedRTError(
-            f"{Path(path).name} cannot be read as DICOM ({type(error).__name__}); export it again."
-        ) from error
-    if dataset.get("Modality") != "RTSTRUCT":
-        raise FedRTError(f"{Path(path).name} is not an RT Structure Set; choose the RTSTRUCT file.")
-    try:
-        return rois_of(dataset)
+        head, contours = _read_head(path)
+        if head.get("Modality") != "RTSTRUCT":
+            raise FedRTError(f"{Path(path).name} is not an RT Structure Set; choose the RTSTRUCT file.")
+        try:
+            return _with_contours(_declared(head), _walked(contours, head))
+        except ValueError:  # not as expected: pydicom knows what to make of more
+            return rois_of(pydicom.dcmread(path))
+    except FedRTError:
+        raise
     except (AttributeError, TypeError, ValueError) as error:  # an item without its ROI number, or a number that is none
         raise FedRTError(
             f"{Path(path).name} has damaged ROI items ({type(error).__name__}); export it again."
         ) from error
+    except Exception as error:
+        raise FedRTError(
+            f"{Path(path).name} cannot be read as DICOM ({type(error).__name__}); export it again."
+        ) from error
 
 
 def rois_of(dataset: Dataset) -> list[Roi]:
-    """The ROIs of a read RTSTRUCT."""
+    """The ROIs of an RTSTRUCT that pydicom has read."""
+    contours = (
+        (item.ReferencedROINumber, [_kind_and_points(contour) for contour in item.get("ContourSequence") or []])
+        for item in dataset.get("ROIContourSequence") or []
+    )
+    return _with_contours(_declared(dataset), contours)
+
+
+def _read_head(path: Path | str) -> tuple[Dataset, bytes]:
+    """The data set up to its contours, and the bytes from there on."""
+    with open(path, "rb") as file:
+        head = read_partial(file, stop_when=lambda tag, vr, length: tag >= ROI_CONTOUR_SEQUENCE)
+        syntax = head.file_meta.get("TransferSyntaxUID", "")
+        return head, b"" if syntax == DeflatedExplicitVRLittleEndian else file.read()
+
+
+def _walked(content: bytes, head: Dataset) -> Contours:
+    """The contours of the bytes after the head.
+
+    Raises:
+        ValueError: they are not what they should be.
+    """
+    implicit, little = head.original_encoding
+    for number, contours in ContourWalk(content, bool(implicit), bool(little)).rois():
+        yield int(number.strip(b" \x00")), [(kind.decode("ascii"), points_of(data)) for kind, data in contours]
+
+
+def _declared(dataset: Dataset) -> dict[int, Roi]:
     rois = {}
     for item in dataset.get("StructureSetROISequence") or []:
         number = int(item.ROINumber)
         frame = str(item.get("ReferencedFrameOfReferenceUID") or "")
         rois[number] = Roi(number, str(item.get("ROIName", "")).strip(), frame_of_reference_uid=frame)
-    for item in dataset.get("ROIContourSequence") or []:
-        roi = rois.get(int(item.ReferencedROINumber))
+    return rois
+
+
+def _with_contours(rois: dict[int, Roi], contours: Contours) -> list[Roi]:
+    for number, found in contours:
+        roi = rois.get(int(number))
         if roi is None:
             continue  # contours of a ROI that the set does not declare have no name to go by
-        for contour in item.get("ContourSequence") or []:
-            _add_contour(roi, contour)
+        for kind, points in found:
+            if points is None or not len(points):
+                roi.unreadable_contours += 1
+            else:
+                kind = kind.strip(" \x00")
+                roi.contours.append(Contour(kind if kind in KINDS else "", points))
     return list(rois.values())
 
 
-def _add_contour(roi: Roi, contour: Dataset) -> None:
-    kind = str(contour.get("ContourGeometricType", "")).strip()
-    points = contour_points(contour)
-    if points is None or not len(points):
-        roi.unreadable_contours += 1
-    else:
-        roi.contours.append(Contour(kind if kind in KINDS else "", points))
+def _kind_and_points(contour: Dataset) -> tuple[str, np.ndarray | None]:
+    return str(contour.get("ContourGeometricType", "")), contour_points(contour)
 
 
 def contour_points(contour: Dataset) -> np.ndarray | None:
