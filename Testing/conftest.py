@@ -8,7 +8,8 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def private_home(tmp_path_factory, monkeypatch):
-    """No test touches the site key of whoever runs it."""
+    """No test touches the site key or the cache folder of whoever runs it."""
+    monkeypatch.setenv("FEDRT_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("FEDRT_KEY", str(tmp_path_factory.mktemp("key") / "site.key"))
 
 

@@ -23,14 +23,25 @@ def parse(room, arguments) -> argparse.Namespace:
 
 
 def test_dataset_commands():
-    assert parse(dataset_cli, dataset.index("/in")).source == [Path("/in")]
-    names = parse(dataset_cli, dataset.names("/in", Path("/out.names.csv")))
-    assert (names.source, names.map) == ([Path("/in")], Path("/out.names.csv"))
-    build = parse(dataset_cli, dataset.build("/in", "/c.toml", "/out", ""))
+    source = dataset.Sources("/in")
+    assert parse(dataset_cli, dataset.index(source)).source == ["/in"]
+    names = parse(dataset_cli, dataset.names(source, Path("/out.names.csv")))
+    assert (names.source, names.map) == (["/in"], Path("/out.names.csv"))
+    build = parse(dataset_cli, dataset.build(source, "/c.toml", "/out", ""))
     assert (build.config, build.out, build.map) == (Path("/c.toml"), Path("/out"), None)
-    assert parse(dataset_cli, dataset.build("/in", "/c.toml", "/out", "/n.csv")).map == Path("/n.csv")
+    assert parse(dataset_cli, dataset.build(source, "/c.toml", "/out", "/n.csv")).map == Path("/n.csv")
     export = parse(dataset_cli, dataset.segmentation_to_rtstruct(Path("/s.seg.nrrd"), "/ct", "/rs.dcm"))
     assert (export.segmentation, export.reference, export.out) == (Path("/s.seg.nrrd"), Path("/ct"), Path("/rs.dcm"))
+
+
+def test_a_source_on_the_network_and_a_selection():
+    sources = dataset.Sources("", " pacs:A@h:104 ", "/list.txt", "2024-01-01", "", "CT", "Rectum,Bladder")
+    parsed = parse(dataset_cli, dataset.index(sources))
+    assert parsed.source == ["pacs:A@h:104"]
+    assert (parsed.patients, parsed.first_date, parsed.last_date) == (Path("/list.txt"), "2024-01-01", None)
+    assert (parsed.modality, parsed.with_structures) == ("CT", "Rectum,Bladder")
+    both = parse(dataset_cli, dataset.index(dataset.Sources("/in", "https://pacs/dicom-web")))
+    assert both.source == ["/in", "https://pacs/dicom-web"]
 
 
 def test_the_name_map_is_where_the_build_command_looks_for_it():
@@ -66,9 +77,9 @@ def test_inference_commands():
 @pytest.mark.parametrize(
     "command",
     [
-        lambda: dataset.index(" "),
-        lambda: dataset.build("/in", "", "/out", ""),
-        lambda: dataset.build("/in", "/c.toml", "", ""),
+        lambda: dataset.index(dataset.Sources(" ", "")),
+        lambda: dataset.build(dataset.Sources("/in"), "", "/out", ""),
+        lambda: dataset.build(dataset.Sources("/in"), "/c.toml", "", ""),
         lambda: train.train([], "quick", "", "/model"),
         lambda: train.train(["/a"], "quick", "", ""),
         lambda: federation.join("", "/dataset"),

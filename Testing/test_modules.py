@@ -3,6 +3,7 @@
 import gc
 import os
 import time
+import types
 
 import numpy as np
 import pydicom
@@ -106,9 +107,9 @@ def test_a_module_says_what_it_is(slicer, module):
 @pytest.mark.parametrize(
     ("module", "button", "missing"),
     [
-        ("FedRTDataset", "indexButton", "Choose the source folder."),
+        ("FedRTDataset", "indexButton", "Choose the source folder, or enter a PACS or DICOMweb address."),
         ("FedRTDataset", "namesButton", "Choose the dataset folder"),
-        ("FedRTDataset", "buildButton", "Choose the source folder."),
+        ("FedRTDataset", "buildButton", "Choose the source folder, or enter a PACS or DICOMweb address."),
         ("FedRTTrain", "startButton", "Add at least one dataset folder."),
         ("FedRTFederation", "joinButton", "Choose the startup kit."),
         ("FedRTInference", "runButton", "Choose the model folder."),
@@ -154,6 +155,31 @@ def test_dataset_from_export_folder_to_an_opened_case(slicer, open_module, ward,
     assert segmentation.GetSegmentation().GetNumberOfSegments() == 2
     (image,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     assert "Doe" not in image.GetName()
+
+
+def test_slicers_dicom_database_as_source(slicer, open_module, ward, tmp_path, monkeypatch):
+    from slicer_database_maker import make_database
+
+    controls = open_module("FedRTDataset")
+    monkeypatch.delattr(slicer, "dicomDatabase", raising=False)
+    controls.ui.slicerDatabaseButton.click()
+    assert controls.jobs.status.text.startswith("Slicer has no DICOM database")
+    folder = make_database(tmp_path / "SlicerDICOM", copied=[ward / "export"]).parent
+    monkeypatch.setattr(slicer, "dicomDatabase", types.SimpleNamespace(databaseDirectory=str(folder)), raising=False)
+    controls.ui.slicerDatabaseButton.click()
+    assert controls.ui.sourcePath.currentPath == str(folder)
+    controls.ui.withStructures.text = "Bladder"
+    controls.ui.indexButton.click()
+    wait(controls)
+    assert "1 patients, 1 CT series, 1 structure sets" in said(controls)
+
+
+def test_a_pacs_that_cannot_be_reached_is_told_in_the_form(open_module):
+    controls = open_module("FedRTDataset")
+    controls.ui.sourceAddress.text = "pacs:ARCHIVE@127.0.0.1:1"
+    controls.ui.indexButton.click()
+    wait(controls)
+    assert "pacs:ARCHIVE@127.0.0.1:1 is not reachable" in said(controls)
 
 
 def test_the_form_is_kept_in_the_scene_and_emptied_with_it(slicer, open_module, tmp_path):

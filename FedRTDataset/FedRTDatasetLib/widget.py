@@ -16,6 +16,12 @@ class DatasetParameters:
     """The form of the data room; kept in the scene."""
 
     source: str = ""
+    address: str = ""
+    patients: str = ""
+    first_date: str = ""
+    last_date: str = ""
+    modality: str = ""
+    structures: str = ""
     config: str = ""
     name_map: str = ""
     output: str = ""
@@ -27,6 +33,8 @@ class DatasetControls(Controls):
     actions = ("indexButton", "namesButton", "buildButton")
 
     def connect_buttons(self) -> None:
+        self.ui.selectionSection.collapsed = True
+        self.ui.slicerDatabaseButton.connect("clicked()", self.take_slicer_database)
         self.ui.indexButton.connect("clicked()", self.index)
         self.ui.namesButton.connect("clicked()", self.propose_names)
         self.ui.buildButton.connect("clicked()", self.build)
@@ -40,13 +48,28 @@ class DatasetControls(Controls):
             self.ui.caseList.addItems(cases)
         self.ui.openButton.enabled = bool(cases)
 
+    def take_slicer_database(self) -> None:
+        """Slicer's own DICOM database becomes the source folder: the job reads it by itself, without Slicer."""
+        database = getattr(slicer, "dicomDatabase", None)
+        if database is None or not database.databaseDirectory:
+            self.jobs.fail(_("Slicer has no DICOM database: choose its folder in the DICOM module first."))
+            return
+        self.parameters.source = database.databaseDirectory
+
+    def sources(self) -> arguments.Sources:
+        """What the form says of where DICOM comes from."""
+        form = self.parameters
+        return arguments.Sources(
+            form.source, form.address, form.patients, form.first_date, form.last_date, form.modality, form.structures
+        )
+
     def index(self) -> None:
-        self.run(lambda: arguments.index(self.parameters.source))
+        self.run(lambda: arguments.index(self.sources()))
 
     def propose_names(self) -> None:
         def command():
             self._name_map = arguments.name_map_path(self.parameters.name_map, self.parameters.output)
-            return arguments.names(self.parameters.source, self._name_map)
+            return arguments.names(self.sources(), self._name_map)
 
         def finished(succeeded: bool) -> None:
             if succeeded and self.parameters is not None:
@@ -56,7 +79,7 @@ class DatasetControls(Controls):
 
     def build(self) -> None:
         form = self.parameters
-        self.run(lambda: arguments.build(form.source, form.config, form.output, form.name_map), self._show_new_cases)
+        self.run(lambda: arguments.build(self.sources(), form.config, form.output, form.name_map), self._show_new_cases)
 
     def _show_new_cases(self, succeeded: bool) -> None:
         if self.parameters is not None:

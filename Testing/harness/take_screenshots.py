@@ -15,7 +15,7 @@ from .application import close_module, load_module, open_module, screenshot, sta
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTION = "rendered by the test harness, not by 3D Slicer"
-SIZE = (460, 680)
+WIDTH, HEIGHT, HEIGHTS = 460, 680, {"FedRTDataset": 900}
 DATASET = 'name = "ward"\nstructures = ["Bladder", "Rectum"]\n[processing]\nspacing_mm = [4, 4, 4]\n'
 TRAINING = 'steps = 5000\nvalidation_every = 20\npatch_size = "whole"\nthreads = 1\n'
 
@@ -27,7 +27,8 @@ def main() -> None:
             load_module(ROOT / name / f"{name}.py")
             controls = open_module(name).controls
             globals()[name](controls, slicer, Path(folder))
-            screenshot(open_module(name), ROOT / "Resources" / "Screenshots" / f"{name}.png", SIZE, CAPTION)
+            path, size = ROOT / "Resources" / "Screenshots" / f"{name}.png", (WIDTH, HEIGHTS.get(name, HEIGHT))
+            screenshot(open_module(name), path, size, CAPTION)
             close_module(name)
 
 
@@ -36,6 +37,8 @@ def FedRTDataset(controls, slicer, folder: Path) -> None:  # noqa: N802 - called
         make_patient(folder / "export" / str(number), patient=f"P{number}", seed=number)
     (folder / "pelvis.toml").write_text(DATASET)
     controls.ui.sourcePath.currentPath = str(folder / "export")
+    controls.ui.selectionSection.collapsed = False
+    controls.ui.withStructures.text = "Bladder,Rectum"
     controls.ui.configPath.currentPath = str(folder / "pelvis.toml")
     controls.ui.outputPath.currentPath = str(folder / "dataset")
     controls.ui.buildButton.click()
