@@ -13,13 +13,17 @@ import hashlib
 import json
 import math
 import os
+from functools import lru_cache
 
-from .index_header import NotDicomError, UnclearError, read_elements
+from .index_elements import NotDicomError, UnclearError
+from .index_header import read_elements
 from .index_tags import Elements
 
 IMAGE_MODALITIES = ("CT", "MR", "PT")
 OBJECTS = ("RTSTRUCT", "RTPLAN", "RTDOSE", "REG")
 Record = list
+
+_as_json = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps would make an encoder for every file
 
 PART = (
     "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "Modality", "SOPClassUID", "PatientID", "PatientName",
@@ -117,22 +121,28 @@ def _image(elements: Elements, path: str) -> Record:
     together = [os.path.dirname(path), *(elements.get(keyword, "") for keyword in keywords)]
     _stand_in(elements, "StudyInstanceUID", None, *together[:4])
     _stand_in(elements, "SeriesInstanceUID", None, *together)
-    part = json.dumps([elements.get(keyword, "") for keyword in PART], ensure_ascii=False)
-    phase = json.dumps([elements.get(keyword, "") for keyword in PHASE])
+    part = _as_json([elements.get(keyword, "") for keyword in PART])
+    phase = _as_json([elements.get(keyword, "") for keyword in PHASE])
     number = _integer(elements.get("InstanceNumber", ""))
     return ["image", part, elements["SOPInstanceUID"], elements["ImagePositionPatient"], number, phase]
 
 
 def _is_placed(elements: Elements) -> bool:
     """Position, orientation (two directions that are neither null nor parallel), pixel spacing and size make sense."""
-    position = _numbers(elements.get("ImagePositionPatient", ""), 3)
-    axes = _numbers(elements.get("ImageOrientationPatient", ""), 6)
-    spacing = _numbers(elements.get("PixelSpacing", ""), 2)
-    if not position or not axes or not spacing or min(spacing) <= 0:
+    if not elements.get("Rows") or not elements.get("Columns"):
+        return False
+    if not _is_plane(elements.get("ImageOrientationPatient", ""), elements.get("PixelSpacing", "")):
+        return False
+    return bool(_numbers(elements.get("ImagePositionPatient", ""), 3))
+
+
+@lru_cache(maxsize=64)  # the slices of a series mostly have the same
+def _is_plane(orientation: str, pixel_spacing: str) -> bool:
+    axes, spacing = _numbers(orientation, 6), _numbers(pixel_spacing, 2)
+    if not axes or not spacing or min(spacing) <= 0:
         return False
     (a, b, c), (d, e, f) = axes[:3], axes[3:]
-    normal = math.hypot(b * f - c * e, c * d - a * f, a * e - b * d)
-    return normal > 0.5 and bool(elements.get("Rows")) and bool(elements.get("Columns"))
+    return math.hypot(b * f - c * e, c * d - a * f, a * e - b * d) > 0.5
 
 
 def _without_position(elements: Elements, identity: list[str]) -> Record:
@@ -167,7 +177,7 @@ def _object(kind: str, elements: Elements, identity: list[str]) -> Record:
         content["plan_uids"] = _referenced(elements, "ReferencedRTPlanSequence")
         content["dose_summation_type"] = elements.get("DoseSummationType", "")
         content["dose_units"] = elements.get("DoseUnits", "")
-    return ["object", kind, elements["SOPInstanceUID"], json.dumps(content, ensure_ascii=False)]
+    return ["object", kind, elements["SOPInstanceUID"], _as_json(content)]
 
 
 def _drawn_on(elements: Elements, frame: str) -> dict:

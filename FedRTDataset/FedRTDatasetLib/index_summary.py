@@ -10,14 +10,18 @@ from .index_scan import given_path
 from .index_store import Store
 from .series_slices import volumes_of
 
+OF_KIND = "kind <> 'image' AND kind = ? AND +id IN (SELECT id FROM member)"
+
 
 def seen_identities(store: Store) -> set[str]:
     """Every Patient ID and name in the store."""
     found = {value for row in store.rows("SELECT DISTINCT patient, name FROM part") for value in row}
-    for (content,) in store.stream("SELECT content FROM file WHERE kind IN ('RTSTRUCT', 'RTPLAN', 'RTDOSE', 'REG')"):
+    for (content,) in store.stream(
+        "SELECT content FROM file WHERE kind <> 'image' AND kind IN ('RTSTRUCT', 'RTPLAN', 'RTDOSE', 'REG')"
+    ):
         values = json.loads(content)
         found |= {values["patient_id"], values["patient_name"]}
-    for (content,) in store.stream("SELECT content FROM file WHERE kind = 'problem'"):
+    for (content,) in store.stream("SELECT content FROM file WHERE kind <> 'image' AND kind = 'problem'"):
         found |= set(json.loads(content)[1])
     return found
 
@@ -32,16 +36,16 @@ def list_series(store: Store) -> None:
 
 def count_others(store: Store) -> Counter:
     """DICOM files that are neither images nor RT objects of a dataset, by what they are."""
-    sql = "SELECT content, count(*) FROM file WHERE kind = 'other' AND id IN (SELECT id FROM member) GROUP BY content"
-    return Counter(dict(store.rows(sql)))
+    sql = f"SELECT content, count(*) FROM file WHERE {OF_KIND} GROUP BY content"
+    return Counter(dict(store.rows(sql, "other")))
 
 
 def add_file_problems(store: Store, barred: Iterable[str], findings: Findings) -> None:
     """Files that could not be used, and folders that could not be opened."""
     for folder in barred:
         findings.add("unreadable", f"the folder {findings.name(folder)} may not be opened: change its permissions.")
-    sql = "SELECT path, content FROM file WHERE kind = 'problem' AND id IN (SELECT id FROM member) ORDER BY path"
-    for path, content in store.rows(sql):
+    sql = f"SELECT path, content FROM file WHERE {OF_KIND} ORDER BY path"
+    for path, content in store.rows(sql, "problem"):
         findings.add_file(given_path(path), json.loads(content)[0])
 
 
