@@ -1,6 +1,7 @@
 """The command-line options of every command that takes SOURCE, and what becomes of them."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,16 @@ SOURCE_HELP = (
 )
 
 
-def source_options(name: str = "source", help: str = SOURCE_HELP, nargs: str = "+") -> argparse.ArgumentParser:
-    """A parent parser: one or more SOURCE (as `args.source`, or another `name`), what to select of them, where to keep it."""
+def source_options() -> argparse.ArgumentParser:
+    """A parent parser: one or more SOURCE as `args.source`, and the `selection_options`."""
+    parent = argparse.ArgumentParser(add_help=False, parents=[selection_options()])
+    parent.add_argument("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
+    return parent
+
+
+def selection_options() -> argparse.ArgumentParser:
+    """A parent parser: what to select of the sources, where to keep what is received."""
     parent = argparse.ArgumentParser(add_help=False)
-    parent.add_argument(name, nargs=nargs, metavar="SOURCE", help=help)
     group = parent.add_argument_group("selection")
     group.add_argument(
         "--patients", type=Path, metavar="FILE", help="only these patients: a file with one Patient ID a line"
@@ -56,8 +63,6 @@ def open_from(args: argparse.Namespace, report: Reporter, names: "NameMap | None
     Raises:
         FedRTError: as `open_sources`.
     """
-    from ..index_store import default_store
-    from .addresses import is_remote
     from .opening import open_sources
 
     return open_sources(
@@ -66,7 +71,7 @@ def open_from(args: argparse.Namespace, report: Reporter, names: "NameMap | None
         selection=selection_of(args, names),
         cache=args.cache,
         credentials=args.credentials,
-        store=default_store(f"/{source}" if is_remote(source) else source for source in args.source),
+        store=store_of(args.source),
     )
 
 
@@ -75,3 +80,11 @@ def selection_of(args: argparse.Namespace, names: "NameMap | None" = None) -> "S
     from .selection import read_selection
 
     return read_selection(args.patients, args.first_date, args.last_date, args.modality, args.with_structures, names)
+
+
+def store_of(sources: Iterable[str | Path]) -> Path:
+    """Where the index of these sources is kept, so that the next command on them reads only what is new."""
+    from ..index_store import default_store
+    from .addresses import is_remote
+
+    return default_store(f"/{source}" if is_remote(str(source)) else source for source in sources)
