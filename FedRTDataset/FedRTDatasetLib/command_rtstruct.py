@@ -24,16 +24,17 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
 
 def run_to_seg(args: argparse.Namespace, report: Reporter) -> None:
     """`fedrt rtstruct to-seg`."""
-    from .convert import rtstruct_to_segmentation
+    from .convert import contours_beside, rtstruct_to_segmentation
 
     for note in rtstruct_to_segmentation(args.images, args.rtstruct, args.out, report):
         report.warning(note)
-    report.info(f"{args.out} written")
+    report.info(f"{args.out} written, the contours as drawn beside it in {contours_beside(args.out).name}")
 
 
 def run_from_seg(args: argparse.Namespace, report: Reporter) -> None:
     """`fedrt rtstruct from-seg`."""
     from .convert import segmentation_to_rtstruct
 
-    segmentation_to_rtstruct(args.segmentation, args.reference, args.out, report)
+    for note in segmentation_to_rtstruct(args.segmentation, args.reference, args.out, report):
+        report.info(note)
     report.info(f"{args.out} written")

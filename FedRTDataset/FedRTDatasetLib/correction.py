@@ -72,7 +72,7 @@ def _rois(case: CaseRecord, path: Path) -> list[tuple[str, np.ndarray]]:
     image.SetDirection(case.grid.direction)
     stack = stack_of_image(image)
     return [
-        (long_name(roi.name, getattr(roi, "description", "")), rasterise_roi(roi, stack).mask)
+        (long_name(roi.name, roi.description), rasterise_roi(roi, stack).mask)
         for roi in read_rtstruct(path)
         if roi.polygons
     ]

@@ -40,7 +40,7 @@ class Roi:
 
     number: ROI Number. name: ROI Name as written. contours: all of them with usable points, in the order of the file.
     unreadable_contours: how many have no points, or points that are not finite triplets.
-    frame_of_reference_uid: Referenced Frame of Reference UID, "" if absent.
+    frame_of_reference_uid: Referenced Frame of Reference UID, "" if absent. description: ROI Description.
     """
 
     number: int
@@ -48,6 +48,7 @@ class Roi:
     contours: list[Contour] = field(default_factory=list)
     unreadable_contours: int = 0
     frame_of_reference_uid: str = ""
+    description: str = ""
 
     @property
     def polygons(self) -> list[np.ndarray]:
@@ -125,7 +126,9 @@ def _declared(dataset: Dataset) -> dict[int, Roi]:
     for item in dataset.get("StructureSetROISequence") or []:
         number = int(item.ROINumber)
         frame = str(item.get("ReferencedFrameOfReferenceUID") or "")
-        rois[number] = Roi(number, str(item.get("ROIName", "")).strip(), frame_of_reference_uid=frame)
+        told = str(item.get("ROIDescription") or "").strip()
+        name = str(item.get("ROIName", "")).strip()
+        rois[number] = Roi(number, name, frame_of_reference_uid=frame, description=told)
     return rois
 
 

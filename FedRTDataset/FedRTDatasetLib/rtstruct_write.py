@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class RoiContours:
     algorithm: ROI Generation Algorithm, AUTOMATIC, SEMIAUTOMATIC or MANUAL. snomed: (code, meaning) for the RT ROI
     Identification Code Sequence. others: further contours, each with its own (Contour Geometric Type, (n, 3) LPS mm).
     exact: coordinates are written to the last digit that 16 bytes hold (contours of another system that are passed on),
-    not to a ten-thousandth of a millimetre.
+    not to a ten-thousandth of a millimetre. number: ROI Number, the next free one where it is None or taken.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RoiContours:
     snomed: tuple[str, str] | None = None
     others: list[tuple[str, np.ndarray]] = field(default_factory=list)
     exact: bool = False
+    number: int | None = None
 
 
 def write_rtstruct(
@@ -104,10 +106,11 @@ def write_rtstruct(
     dataset.FrameOfReferenceUID = first.FrameOfReferenceUID
     dataset.PositionReferenceIndicator = first.get("PositionReferenceIndicator", "")
     dataset.ReferencedFrameOfReferenceSequence = [_frame_of_reference(images)]
-    dataset.StructureSetROISequence = [_declaration(n, roi, first) for n, roi in enumerate(rois, 1)]
+    numbered = list(zip(_numbers(rois), rois, strict=True))
+    dataset.StructureSetROISequence = [_declaration(n, roi, first) for n, roi in numbered]
     slices = _SliceFinder(images)
-    dataset.ROIContourSequence = [_contours(n, roi, slices) for n, roi in enumerate(rois, 1)]
-    dataset.RTROIObservationsSequence = [_observation(n, roi) for n, roi in enumerate(rois, 1)]
+    dataset.ROIContourSequence = [_contours(n, roi, slices) for n, roi in numbered]
+    dataset.RTROIObservationsSequence = [_observation(n, roi) for n, roi in numbered]
     dataset.ApprovalStatus = "UNAPPROVED"
     # A long contour's length does not fit the two bytes that Explicit VR has for it (it would become VR UN).
     meta.TransferSyntaxUID = ImplicitVRLittleEndian if _has_long_contour(dataset) else ExplicitVRLittleEndian
@@ -155,6 +158,17 @@ def _named(rois: list[RoiContours], longest: int | None) -> list[RoiContours]:
                                  interpreted_type=_type_of(roi))
         for roi, name in zip(rois, names, strict=True)
     ]  # fmt: skip
+
+
+def _numbers(rois: list[RoiContours]) -> list[int]:
+    """ROI Numbers, unique within the structure set."""
+    wanted = {roi.number for roi in rois} - {None}
+    free = (n for n in itertools.count(1) if n not in wanted)
+    numbers: list[int] = []
+    for roi in rois:
+        taken = roi.number is None or roi.number in numbers
+        numbers.append(next(free) if taken else roi.number)
+    return numbers
 
 
 def _type_of(roi: RoiContours) -> str:

@@ -4,7 +4,8 @@ Source: Slicer's segmentation file format (vtkMRMLSegmentationStorageNode): `Seg
 entries written as `category~type~modifier`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,16 @@ ANATOMIC_CONTEXT = "Anatomic codes - DICOM master list"
 
 @dataclass
 class Segmentation:
-    """masks: uint8 (S, z, y, x). names: S segment names. reference: SimpleITK image that carries the geometry (LPS)."""
+    """masks: uint8 (S, z, y, x). names: S segment names. reference: SimpleITK image that carries the geometry (LPS).
+
+    tags: of each segment, name -> value. colors: of each segment, red green blue, 0 to 255.
+    """
 
     masks: np.ndarray
     names: list[str]
     reference: object
+    tags: list[dict[str, str]] = field(default_factory=list)
+    colors: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def write_segmentation(
@@ -33,7 +39,7 @@ def write_segmentation(
     reference,
     *,
     status: str = "completed",
-    tags: dict[str, str] | None = None,
+    tags: dict[str, str] | Sequence[dict[str, str]] | None = None,
 ) -> None:
     """Write structures as a `.seg.nrrd`, atomically.
 
@@ -42,7 +48,7 @@ def write_segmentation(
         structures: S structures; name, colour and terminology go into the file.
         reference: SimpleITK image whose geometry (LPS, mm) the masks share.
         status: Slicer's segment status, notstarted, inprogress, completed or flagged.
-        tags: further tags of every segment.
+        tags: further tags, the same for every segment or S times those of each; a value holds neither `|` nor `:`.
     """
     import nrrd
 
@@ -58,8 +64,9 @@ def write_segmentation(
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
-    for number, structure in enumerate(structures):
-        fields |= _segment_fields(number, structure, masks, status, tags or {})
+    of_each = [tags or {}] * len(structures) if tags is None or isinstance(tags, dict) else tags
+    for number, (structure, own) in enumerate(zip(structures, of_each, strict=True)):
+        fields |= _segment_fields(number, structure, masks, status, own)
     data = np.ascontiguousarray(masks.astype(np.uint8, copy=False).transpose(0, 3, 2, 1))  # (S, x, y, z), list first
     with replacing(path) as partial:
         nrrd.write(str(partial), data, fields, compression_level=4, index_order="F")
@@ -127,7 +134,27 @@ def read_segmentation(path: Path | str) -> Segmentation:
     reference.SetSpacing(spacing.tolist())
     reference.SetDirection((axes / spacing[:, None]).T.ravel().tolist())
     reference.SetOrigin((np.asarray(header["space origin"], dtype=float) * to_lps).tolist())
-    return Segmentation(masks, [str(header[f"Segment{n}_Name"]) for n in numbers], reference)
+    return Segmentation(
+        masks,
+        [str(header[f"Segment{n}_Name"]) for n in numbers],
+        reference,
+        [_tags(str(header.get(f"Segment{n}_Tags", ""))) for n in numbers],
+        [_color(str(header.get(f"Segment{n}_Color", ""))) for n in numbers],
+    )
+
+
+def _tags(text: str) -> dict[str, str]:
+    """`key:value|key:value|` as Slicer writes it."""
+    return dict(part.split(":", 1) for part in text.split("|") if ":" in part)
+
+
+def _color(text: str) -> tuple[int, int, int]:
+    """`0.5 1 0` as 0 to 255; neutral grey where there is none."""
+    try:
+        red, green, blue = (min(255, max(0, round(float(part) * 255))) for part in text.split())
+    except ValueError:
+        return (200, 200, 200)
+    return red, green, blue
 
 
 def _segment_numbers(header: dict) -> list[int]:
