@@ -136,7 +136,7 @@ def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None) ->
         return RoiMask(mask, RasterRecord())
     planes, tilted = _planes(loops, stack)
     own = [plane for plane in planes if plane.k is not None]
-    _fill_own_slices(mask, loops, own, stack)
+    filled = _fill_own_slices(mask, loops, own, stack)
     bridged = bridge(mask, stack, drawn_on, planes, lambda plane, k: _fill_plane(loops, plane.contours, stack, k))
     unused = [plane for plane in planes if plane.k is None and not plane.used]
     record = RasterRecord(
@@ -150,8 +150,8 @@ def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None) ->
         interpolated_slices=bridged.interpolated,
         interpolated_from_mm=bridged.widest_mm,
         empty_slices=bridged.empty,
-        sub_voxel_slices=[plane.k for plane in own if not mask[plane.k].any()],
-        voxels=int(np.count_nonzero(mask)),
+        sub_voxel_slices=[plane.k for plane in own if not filled[plane.k]],
+        voxels=int(filled.sum() + sum(np.count_nonzero(mask[k]) for k in bridged.moved + bridged.interpolated)),
     )
     return RoiMask(mask, record)
 
@@ -180,13 +180,19 @@ def _planes(loops: _Loops, stack: SliceStack) -> tuple[list[Plane], int]:
     return sorted(planes, key=lambda plane: plane.offset), int(tilted.sum())
 
 
-def _fill_own_slices(mask: np.ndarray, loops: _Loops, planes: list[Plane], stack: SliceStack) -> None:
-    """Fill the contours that lie on slices: all at once but for slices where contours may overlap."""
+def _fill_own_slices(mask: np.ndarray, loops: _Loops, planes: list[Plane], stack: SliceStack) -> np.ndarray:
+    """Fill the contours that lie on slices: all at once but for slices where contours may overlap.
+
+    Returns:
+        (k,) the number of voxels filled on each slice.
+    """
+    filled = np.zeros(len(mask), dtype=np.int64)
     boxes = _boxes(loops, stack)
     slice_of = np.full(len(loops), -1)
     for plane in planes:
         if len(plane.contours) > 1 and _any_meet(boxes[plane.contours]) and not loops.exclusive[plane.contours].any():
             mask[plane.k] = _fill_plane(loops, plane.contours, stack, plane.k)
+            filled[plane.k] = np.count_nonzero(mask[plane.k])
         else:
             slice_of[plane.contours] = plane.k
     length = np.diff(loops.starts)
@@ -195,7 +201,8 @@ def _fill_own_slices(mask: np.ndarray, loops: _Loops, planes: list[Plane], stack
     wanted = k >= 0
     starts = np.concatenate([[0], np.cumsum(length[chosen])])
     if chosen.any():
-        fill_slices(mask, stack.to_pixels(loops.points[wanted], k[wanted]), starts, slice_of[chosen])
+        filled += fill_slices(mask, stack.to_pixels(loops.points[wanted], k[wanted]), starts, slice_of[chosen])
+    return filled
 
 
 def _boxes(loops: _Loops, stack: SliceStack) -> np.ndarray:
