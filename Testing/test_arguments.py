@@ -68,9 +68,9 @@ def test_federation_command():
 
 def test_inference_commands():
     volume = parse(inference_cli, inference.infer_volume("/model", Path("/v.nrrd"), Path("/out")))
-    assert (volume.images, volume.seg, volume.rtstruct) == ([Path("/v.nrrd")], True, False)
+    assert (volume.images, volume.seg, volume.rtstruct) == (["/v.nrrd"], True, False)
     folder = parse(inference_cli, inference.infer_dicom("/model", "/dicom", Path("/out")))
-    assert (folder.model, folder.images, folder.out) == (Path("/model"), [Path("/dicom")], Path("/out"))
+    assert (folder.model, folder.images, folder.out) == (Path("/model"), ["/dicom"], Path("/out"))
     assert (folder.seg, folder.rtstruct) == (False, False)  # neither asked for: both are written
 
 

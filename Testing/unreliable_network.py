@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 
 
@@ -12,8 +13,17 @@ class UnreliableNetwork:
     `on_cut` is called at each cut, in the connection's own thread.
     """
 
-    def __init__(self, port: int, *, cut_after: int, times: int, on_cut: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        cut_after: int,
+        times: int,
+        on_cut: Callable[[], None] | None = None,
+        bytes_per_second: float | None = None,
+    ) -> None:
         self._target, self._cut_after, self._left, self._on_cut = port, cut_after, times, on_cut
+        self._speed = bytes_per_second
         self.connections = self.cuts = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -56,6 +66,8 @@ class UnreliableNetwork:
                         self._on_cut()
                     break
                 target.sendall(data)
+                if self._speed:
+                    time.sleep(len(data) / self._speed)
         for one in (source, target):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

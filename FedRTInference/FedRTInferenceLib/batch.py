@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from FedRTDatasetLib.case_images import load_units
-from FedRTDatasetLib.dicom_index import ImageSeries, index_folders
+from FedRTDatasetLib.dicom_index import ImageSeries
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.pseudonym import SiteKey
 from FedRTDatasetLib.reporting import Reporter
+from FedRTDatasetLib.sources.addresses import is_remote
+from FedRTDatasetLib.sources.selection import Selection
 
 from .predictor import Predictor
 from .results import RECORD, Contoured, contour_series, write_results
@@ -28,24 +30,28 @@ class Outcome:
 
 def contour_all(
     predictor: Predictor,
-    sources: Iterable[Path],
+    sources: Iterable[str | Path],
     out: Path,
     key: SiteKey,
     *,
     rtstruct: bool,
     segmentation: bool,
     report: Reporter | None = None,
+    selection: Selection | None = None,
+    cache: Path | None = None,
+    credentials: Path | None = None,
 ) -> list[Outcome]:
-    """Contour every CT or MR series (whichever the model is for) below `sources`, and every image file named there.
+    """Contour every series of the model's modality that `selection` wants of `sources`, and every image file named there.
 
     Each gets a folder of its own below `out`, named by the same pseudonymous case id as in a dataset of this site. What
     was already contoured by this model is not done again.
     """  # fmt: skip
     report = report or Reporter()
-    sources = [Path(source) for source in sources]
-    files = [source for source in sources if source.is_file() and source.name.lower().endswith(IMAGE_FILES)]
-    folders = [source for source in sources if source not in files]
-    series = _series_of(folders, predictor, report) if folders else []
+    sources = [str(source) for source in sources]
+    volumes = [source for source in sources if source.lower().endswith(IMAGE_FILES) and Path(source).is_file()]
+    files = [Path(source) for source in volumes]
+    places = [source for source in sources if source not in volumes]
+    series = _series_of(places, predictor, report, selection or Selection(), cache, credentials) if places else []
     jobs = [(_case_id(one, key), one) for one in series] + [(_plain_name(path), path) for path in files]
 
     outcomes = []
@@ -73,14 +79,26 @@ def contour_all(
     return outcomes
 
 
-def _series_of(folders: list[Path], predictor: Predictor, report: Reporter) -> list[ImageSeries]:
-    index = index_folders(folders, report)
+def _series_of(
+    places: list[str],
+    predictor: Predictor,
+    report: Reporter,
+    selection: Selection,
+    cache: Path | None,
+    credentials: Path | None,
+) -> list[ImageSeries]:
+    from FedRTDatasetLib.sources.opening import open_sources
+
+    if any(map(is_remote, places)):  # a PACS is not asked for what the model cannot use
+        modalities = selection.modalities or frozenset({predictor.processing.modality})
+        selection = replace(selection, modalities=modalities, rt_objects=False)
+    index = open_sources(places, report, selection=selection, cache=cache, credentials=credentials)
     for problem in index.problems:
         report.warning(problem.text)
     wanted = predictor.processing.modality
     series = [one for one in index.series.values() if one.modality == wanted]
     if not series:
-        raise FedRTError(f"no {wanted} series in {', '.join(map(str, folders))}; this model is for {wanted}.")
+        raise FedRTError(f"no {wanted} series in {', '.join(places)}; this model is for {wanted}.")
     others = len(index.series) - len(series)
     if others:
         report.warning(f"{others} series of another modality left out; this model is for {wanted}.")

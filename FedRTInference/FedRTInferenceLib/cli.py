@@ -6,15 +6,18 @@ from pathlib import Path
 from FedRTDatasetLib.commandline import common_options
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
+from FedRTDatasetLib.sources.options import SOURCE_HELP, selection_of, selection_options
 
 
 def add_commands(subparsers: argparse._SubParsersAction) -> None:
     """Add this room's commands to the `fedrt` parser."""
     infer = subparsers.add_parser(
-        "infer", help="contour new images: RTSTRUCT and Slicer segmentation", parents=[common_options()]
+        "infer",
+        help="contour new images: RTSTRUCT and Slicer segmentation",
+        parents=[common_options(), selection_options()],
     )
     infer.add_argument("model", type=Path, help="model folder")
-    infer.add_argument("images", nargs="+", type=Path, help="folders of DICOM (any number of studies), or volume files")
+    infer.add_argument("images", nargs="+", metavar="IMAGES", help=f"{SOURCE_HELP}; or volume file")
     infer.add_argument("--out", type=Path, required=True, help="folder for the results, one subfolder a series")
     infer.add_argument("--rtstruct", action="store_true", help="write RTSTRUCT (with --seg absent: only this)")
     infer.add_argument("--seg", action="store_true", help="write .seg.nrrd (neither given: both)")
@@ -48,6 +51,7 @@ def run_infer(args: argparse.Namespace, report: Reporter) -> int:
     outcomes = contour_all(
         Predictor(args.model), args.images, args.out, SiteKey.load_or_create(args.key),
         rtstruct=args.rtstruct or both, segmentation=args.seg or both, report=report,
+        selection=selection_of(args), cache=args.cache, credentials=args.credentials,
     )  # fmt: skip
     failed = [outcome for outcome in outcomes if outcome.failed]
     report.info(f"{len(outcomes) - len(failed)} of {len(outcomes)} series contoured, results in {args.out}")

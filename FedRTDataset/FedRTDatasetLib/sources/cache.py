@@ -9,6 +9,8 @@ runs, and an interrupted one goes on from here. `fedrt dataset received` shows t
 
 import hashlib
 import os
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +91,23 @@ class ReceivedObjects:
         folder = self.folder / _hash(series_uid)
         if folder.is_dir():
             remove_leftovers(folder)
+
+
+def clear(root: Path) -> tuple[int, int]:
+    """Delete what was received; (files, bytes) that are gone. Nothing else in the folder is touched."""
+    files = size = 0
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if folder.is_dir() and re.fullmatch(r"[0-9a-f]{16}", folder.name):
+            here = [path for path in folder.rglob("*") if path.is_file()]
+            files, size = files + len(here), size + sum(path.stat().st_size for path in here)
+            shutil.rmtree(folder)
+    return files, size
+
+
+def amount(root: Path) -> tuple[int, int]:
+    """(files, bytes) received that lie below `root`."""
+    here = [path for path in root.glob("*/*/*.dcm") if path.is_file()] if root.is_dir() else []
+    return len(here), sum(path.stat().st_size for path in here)
 
 
 def _hash(text: str) -> str:

@@ -18,10 +18,10 @@ SOURCE_HELP = (
 )
 
 
-def source_options() -> argparse.ArgumentParser:
-    """A parent parser: one or more SOURCE as `args.source`, and the `selection_options`."""
+def source_options(nargs: str = "+") -> argparse.ArgumentParser:
+    """A parent parser: SOURCE as `args.source` (`nargs` of them), and the `selection_options`."""
     parent = argparse.ArgumentParser(add_help=False, parents=[selection_options()])
-    parent.add_argument("source", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
+    parent.add_argument("source", nargs=nargs, metavar="SOURCE", help=SOURCE_HELP)
     return parent
 
 

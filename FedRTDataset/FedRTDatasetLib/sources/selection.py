@@ -39,10 +39,16 @@ class Selection:
     last_date: str = ""
     modalities: frozenset[str] = frozenset()
     structures: tuple[str, ...] = ()
+    rt_objects: bool = True
+    """False: images alone, for what has no use of structure sets, plans and doses."""
     names: "NameMap | None" = field(default=None, compare=False, repr=False)
 
     def __bool__(self) -> bool:
-        return self.patients is not None or self.has_dates or bool(self.modalities) or bool(self.structures)
+        return (
+            self.patients is not None
+            or self.has_dates
+            or bool(self.modalities or self.structures or not self.rt_objects)
+        )
 
     @property
     def has_dates(self) -> bool:
@@ -61,7 +67,7 @@ class Selection:
         """Whether objects of a modality are wanted at all (images and RT objects, each by its own rule)."""
         rt_objects, images = self.modalities & RT_MODALITIES, self.modalities - RT_MODALITIES
         if modality in RT_MODALITIES:
-            return not rt_objects or modality in rt_objects
+            return self.rt_objects and (not rt_objects or modality in rt_objects)
         return modality in (images if self.modalities else IMAGES)
 
     def wants_structures(self, roi_names: Iterable[str]) -> bool:
