@@ -62,8 +62,9 @@ def make_database(
             _insert(database, header, place.as_posix(), version)
         for original in (file for one in linked for file in sorted(one.rglob("*.dcm"))):
             _insert(database, pydicom.dcmread(original, stop_before_pixels=True), str(original.absolute()), version)
+        series = database.execute("SELECT max(SeriesInstanceUID) FROM Images").fetchone()[0]
         for number in range(remote):
-            values = (f"1.2.826.{number}", "", f"dimse://{number}", "1.2.826", "2024-01-01")
+            values = (f"1.2.826.{number}", "", f"dimse://{number}", series, "2024-01-01")
             database.execute("INSERT INTO Images VALUES (?, ?, ?, ?, ?)", values)
     return path
 

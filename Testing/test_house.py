@@ -47,6 +47,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/index_walk.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_worker.py": "test_index_scan.py",
     "FedRTDatasetLib/command_names.py": "test_names.py",
+    "FedRTDatasetLib/command_received.py": "test_sources_opening.py",
     "FedRTDatasetLib/command_rtstruct.py": "test_convert.py",
     "FedRTDatasetLib/command_versions.py": "test_versions.py",
     "FedRTDatasetLib/anatomy_table.py": "test_anatomy.py",

@@ -11,6 +11,7 @@ from . import (
     command_export,
     command_index,
     command_names,
+    command_received,
     command_rtstruct,
     command_versions,
 )
@@ -22,7 +23,9 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
     """Add this room's commands to the `fedrt` parser."""
     dataset = subparsers.add_parser("dataset", help="DICOM folders to de-identified, harmonised datasets")
     actions = dataset.add_subparsers(metavar="ACTION", required=True)
-    for room in (command_index, command_names, command_build, command_check, command_versions, command_export):
+    for room in (
+        command_index, command_names, command_build, command_check, command_versions, command_export, command_received
+    ):  # fmt: skip
         room.add_commands(actions)
     command_deidentify.add_commands(subparsers)
     command_dvh.add_commands(subparsers)
