@@ -75,16 +75,28 @@ class Descriptors:
     ) -> None:
         self._key, self._patient = key, patient
         self._identity = frozenset(identity)
+        self._numbers = frozenset(w.lstrip("0") for w in self._identity if w.isdigit() and len(w.lstrip("0")) >= 5)
         self._names = names
         self._extra = frozenset(word for text in extra for word in words_of(text))
 
     def holds_identity(self, text: str) -> bool:
-        """True where a word of the text is part of the patient's identity."""
-        return not self._identity.isdisjoint(words_of(text)) or not self._identity.isdisjoint(split_words(text))
+        """True where a word of the text is part of the patient's identity, or a longer part is inside a word."""
+        words = {*words_of(text), *split_words(text)}
+        plain = without_accents(text)
+        return not self._identity.isdisjoint(words) or any(len(part) >= 5 and part in plain for part in self._identity)
+
+    def holds_number(self, value: object) -> bool:
+        """True where one of the numbers of a DS or IS value is a number of the patient's (five digits or more)."""
+        if not self._numbers:
+            return False
+        text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+        return any(number in text for number in self._numbers) and any(
+            part.strip().partition(".")[0].lstrip("+-0") in self._numbers for part in re.split(r"[\\,\[\]']", text)
+        )
 
     def is_clean(self, text: str) -> bool:
         """True where the whole text may stay as it is."""
-        return bool(text) and text.isprintable() and not _has_date(text) and all(map(self._may_stay, _pieces(text)))
+        return bool(text) and text.isprintable() and not _has_date(text) and all(map(self._may_stay, pieces_of(text)))
 
     def known_words(self, text: str) -> str:
         """The text without the words that may not stay, "" where none is left that tells anything."""
@@ -142,12 +154,10 @@ def _has_date(text: str) -> bool:
     return bool(_DATE.search(text) or _CLOCK.search(text))
 
 
-def _pieces(text: str) -> list[str]:
-    """Words as `Lung_L`, `SpinalCord` and `T1w` are put together from words of the field; a word known as a whole is
-    one."""
-    pieces = []
-    for word in words_of(text):
-        pieces.append(word)
-    if all(piece.isdigit() or piece in vocabulary() for piece in pieces):
-        return pieces
-    return split_words(text) if "".join(pieces) == "".join(split_words(text)) else pieces
+def pieces_of(text: str) -> list[str]:
+    """The words a text is made of; `Lung_L`, `SpinalCord` and `T1w` are taken apart unless they are known as a whole."""
+    words = words_of(text)
+    if all(word.isdigit() or word in vocabulary() for word in words):
+        return words
+    parts = split_words(text)
+    return parts if "".join(parts) == "".join(words) else words

@@ -59,12 +59,13 @@ def is_bulk(tag: int) -> bool:
     return tag in BULK or tag in _BULK_GROUP_0028
 
 
-def holds_only_numbers(element: "DataElement | RawDataElement") -> bool:
-    """True where a DS or IS value is made of the characters of numbers."""
+def holds_numbers(element: "DataElement | RawDataElement", vr: str) -> bool:
+    """False where a DS or IS value is not made of the characters of numbers."""
     value = element.value
-    if isinstance(value, bytes):
-        return _NUMBER_TEXT.fullmatch(value) is not None
-    return True  # pydicom has converted it
+    if vr not in NUMBERS_AS_TEXT or value is None:
+        return True
+    text = value if isinstance(value, bytes) else re.sub(r"[\[\],' ]", " ", str(value)).encode()
+    return _NUMBER_TEXT.fullmatch(text) is not None
 
 
 def texts_of(dataset: "Dataset", element: "DataElement | RawDataElement") -> list[tuple[str, bytes | None]]:

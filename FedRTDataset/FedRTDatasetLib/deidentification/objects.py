@@ -61,7 +61,7 @@ def deidentify_file(job: Job, settings: Settings, key: SiteKey, names: NameMap |
         done.problem = f"cannot be read ({error.strerror or 'input/output error'})"
         return done
     except Exception as error:
-        done.problem = f"damaged DICOM file ({type(error).__name__})"
+        done.problem = f"damaged, cannot be cleaned ({type(error).__name__})"
         return done
     if job.target is not None:
         try:

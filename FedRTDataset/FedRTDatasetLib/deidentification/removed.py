@@ -1,16 +1,18 @@
 """What was taken out of a patient's objects: the list that the output is searched for."""
 
+import contextlib
 import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .dates import read_date, spellings
-from .descriptors import vocabulary, words_of
+from .descriptors import pieces_of, vocabulary, words_of
 
 NAME, IDENTITY, PLACE, TEXT, UID, DATE = "name", "identity", "place", "text", "uid", "date"
 LONGEST = 4096
 """Longer texts are searched for by their words only."""
+_DECIMAL = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?(?![.\d])")
 _TOKEN = re.compile(r"[^\W_]+")
 
 
@@ -20,13 +22,12 @@ class Removed:
 
     name: of people. identity: the patient's numbers and addresses. place: institutions, departments, stations,
     devices. text: descriptions, comments, private texts. uid. date (as YYYYMMDD).
-    raw: the bytes of texts with letters beyond ASCII, as they stood in the file. produced: dates that the shift
-    wrote.
+    raw: the bytes of texts with letters beyond ASCII, as they stood in the file. kept: values that a retain option keeps.
     """
 
     values: dict[tuple[str, str], str] = field(default_factory=dict)
     raw: dict[bytes, str] = field(default_factory=dict)
-    produced: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
 
     def add(self, kind: str, text: str, where: str, raw: bytes | None = None) -> None:
         """Note one value."""
@@ -45,7 +46,11 @@ class Removed:
             self.values.setdefault(key, where)
         for key, where in other.raw.items():
             self.raw.setdefault(key, where)
-        self.produced |= other.produced
+        self.kept |= other.kept
+
+    def kept_words(self) -> set[str]:
+        """The words of what is kept on purpose, which another attribute may have held as well."""
+        return self.kept | {token for text in self.kept for token in _TOKEN.findall(text)}
 
     def identity_words(self) -> set[str]:
         """Words that no text of the patient's objects may keep, as `descriptors.py` compares them.
@@ -91,6 +96,8 @@ def anywhere(removed: Removed) -> dict[str, tuple[str, str]]:
 
 
 def _searched(kind: str, text: str) -> Iterable[str]:
+    if kind in (TEXT, PLACE):
+        text = _DECIMAL.sub(" ", text).strip()
     tokens = _TOKEN.findall(text)
     if 4 <= len(text) <= LONGEST and not _harmless(text) and len(tokens) > 1:
         yield text
@@ -105,7 +112,7 @@ def _searched(kind: str, text: str) -> Iterable[str]:
 
 def _harmless(text: str) -> bool:
     """Only words of the field and short numbers."""
-    return all((len(word) < 5) if word.isdigit() else word in vocabulary() for word in words_of(text))
+    return all((len(word) < 5) if word.isdigit() else word in vocabulary() for word in pieces_of(text))
 
 
 def in_texts(removed: Removed) -> dict[str, tuple[str, str]]:
@@ -129,3 +136,13 @@ def date_spellings(removed: Removed) -> dict[str, tuple[str, str]]:
             date = datetime.datetime.strptime(text, "%Y%m%d").date()
             found |= {spelling: (DATE, where) for spelling in spellings(date)}
     return found
+
+
+def shifted_dates(removed: Removed, days: int) -> frozenset[str]:
+    """The dates (YYYYMMDD) that stand in the patient's copies instead."""
+    originals = [datetime.datetime.strptime(text, "%Y%m%d").date() for kind, text in removed.values if kind == DATE]
+    found = set()
+    for date in originals:
+        with contextlib.suppress(OverflowError):
+            found.add((date + datetime.timedelta(days=days)).strftime("%Y%m%d").zfill(8))
+    return frozenset(found)

@@ -19,13 +19,13 @@ from ..pseudonym import SiteKey
 from ..reporting import Reporter
 from . import dates, folders, profile
 from .objects import Done, Job, deidentify_file
-from .removed import Removed, anywhere, date_spellings, in_texts
+from .removed import Removed, anywhere, date_spellings, in_texts, shifted_dates
 from .report import Row, read_rows, write_report
 from .search import Patterns, patterns_of, spellings
 from .settings import Settings
 from .survey import Survey, survey
 from .verify import Finding, Searched, Words, search_file, search_text
-from .workers import each
+from .workers import Workers
 
 RULES = 1
 """Counts up when what is done to a file changes, so that a run over an older output makes its copies anew."""
@@ -68,19 +68,24 @@ def deidentify(
     """
     settings, report = settings or Settings(), report or Reporter()
     folders.check_folders(source, out, None)
-    outcome = Outcome()
     try:
-        surveys = _survey_all(source, settings, report, outcome, jobs, key)
-        identities = _identities(surveys)
-        tag = folders.settings_digest(str(RULES), profile.EDITION, settings.model_dump_json(), _map_digest(names))
-        planned = _plan(surveys, out, key, tag, identities, outcome)
-        removed = _copy_all(planned, out, settings, key, names, report, outcome, jobs)
-        _search_all(planned, out, removed, key, report, outcome, jobs)
-        _release(planned, out, removed, settings, outcome)
+        with Workers(jobs) as workers:
+            return _run(source, out, key, settings, report, names, workers, jobs)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise FedRTError(f"the disk of {out} is full; make room and start the same command again.") from None
         raise FedRTError(f"{out} cannot be written ({error.strerror}); check the folder's permissions.") from None
+
+
+def _run(source, out, key: SiteKey, settings, report, names, workers: Workers, jobs: int) -> Outcome:
+    outcome = Outcome()
+    surveys = _survey_all(source, settings, report, outcome, workers, key)
+    identities = _identities(surveys)
+    tag = folders.settings_digest(str(RULES), profile.EDITION, settings.model_dump_json(), _map_digest(names))
+    planned = _plan(surveys, out, key, tag, identities, outcome)
+    removed = _copy_all(planned, out, settings, key, names, report, outcome, workers)
+    _search_all(planned, out, removed, key, settings, report, outcome, jobs)
+    _release(planned, out, removed, settings, outcome)
     return outcome
 
 
@@ -88,14 +93,14 @@ def deidentify(
 # ------------------------------------------------------------------------------------------------------
 
 
-def _survey_all(source, settings, report, outcome: Outcome, jobs: int, key: SiteKey) -> list[Survey]:
+def _survey_all(source, settings, report, outcome: Outcome, workers, key: SiteKey) -> list[Survey]:
     """The files that can be de-identified; the others end up in `outcome` with their reason."""
     paths = folders.source_files(source)
     if not paths:
         raise FedRTError(f"{source} holds no files; name the folder with the original DICOM files.")
     usable: list[Survey] = []
     seen: dict[str, Survey] = {}
-    for done, found in enumerate(each(survey, paths, jobs)):
+    for done, found in enumerate(workers.each(survey, paths)):
         report.progress("look", done, len(paths))
         problem = found.problem or _doubled(seen.get(found.instance), found)
         if not problem and found.risks.certain and settings.flagged == "skip":
@@ -172,7 +177,7 @@ def _head(one: Survey, heads: set[str]) -> tuple[str, ...]:
 
 
 def _copy_all(
-    planned: list[Planned], out: Path, settings, key, names, report, outcome: Outcome, jobs: int
+    planned: list[Planned], out: Path, settings, key, names, report, outcome: Outcome, workers
 ) -> dict[str, Removed]:
     """Write the copies; returns what was removed from each patient's objects."""
     removed: dict[str, Removed] = {}
@@ -180,7 +185,7 @@ def _copy_all(
     if any(not one.there for one in planned):
         waiting.mkdir(parents=True, exist_ok=True)
     done_rows = []
-    work = each(deidentify_file, [(one.job, settings, key, names) for one in planned], jobs, spread=True)
+    work = workers.each(deidentify_file, [one.job for one in planned], settings, key, names)
     for number, (one, done) in enumerate(zip(planned, work, strict=True)):
         report.progress("de-identify", number, len(planned))
         _take_in(one, done, removed, outcome, report)
@@ -209,19 +214,23 @@ def _take_in(one: Planned, done: Done, removed: dict[str, Removed], outcome: Out
 # -------------------------------------------------------------------------------------------------
 
 
-def _search_all(
-    planned, out: Path, removed: dict[str, Removed], key: SiteKey, report, outcome: Outcome, jobs: int
-) -> None:
+def _search_all(planned, out: Path, removed: dict[str, Removed], key, settings, report, outcome: Outcome, jobs) -> None:
     """Search every copy for every value that was removed from any object."""
     patterns = _patterns(removed)
-    own = {patient: _words(patient, one, key) for patient, one in removed.items()}
+    own = {patient: _words(patient, one, key, settings) for patient, one in removed.items()}
     copies = [one for one in planned if one.row.status == "written"]
-    tasks = [(_place(out, one.name), patterns, own[one.survey.patient]) for one in copies]
     outcome.searched["values"] = len(patterns) + sum(len(words.dates) + len(words.words) for words in own.values())
-    for number, (one, result) in enumerate(zip(copies, each(search_file, tasks, jobs, spread=True), strict=True)):
-        report.progress("search", number, len(copies))
-        _note(one, result, search_text(one.name, patterns), outcome, report)
+    with Workers(jobs, patterns, own) as workers:
+        results = workers.each(search_copy, [(_place(out, one.name), one.survey.patient) for one in copies])
+        for number, (one, result) in enumerate(zip(copies, results, strict=True)):
+            report.progress("search", number, len(copies))
+            _note(one, result, search_text(one.name, patterns), outcome, report)
     report.progress("search", len(copies), len(copies))
+
+
+def search_copy(task: tuple[Path, str], patterns: Patterns, own: dict[str, Words]) -> Searched:
+    """Search one copy; `task` is its path and its patient."""
+    return search_file(task[0], patterns, own[task[1]])
 
 
 def _place(out: Path, name: str) -> Path:
@@ -246,16 +255,19 @@ def _note(one: Planned, result: Searched, in_name: list[Finding], outcome: Outco
 def _patterns(removed: dict[str, Removed]) -> Patterns:
     texts: dict[str, tuple[str, str]] = {}
     raw: dict[bytes, tuple[str, str]] = {}
+    kept = set().union(*(one.kept_words() for one in removed.values()))
     for one in removed.values():
-        texts |= {text: meaning for text, meaning in anywhere(one).items() if text not in texts}
+        texts |= {text: meaning for text, meaning in anywhere(one).items() if text not in texts and text not in kept}
         raw |= {value: ("text", where) for value, where in one.raw.items() if len(value) >= 6}
     return patterns_of(texts, raw.items())
 
 
-def _words(patient: str, removed: Removed, key: SiteKey) -> Words:
+def _words(patient: str, removed: Removed, key: SiteKey, settings: Settings) -> Words:
     texts = date_spellings(removed)
     patterns = Patterns({spelling: (text, meaning) for text, meaning in texts.items() for spelling in spellings(text)})
-    return Words(patterns, in_texts(removed), frozenset(removed.produced), key.pseudonym(patient))
+    days = {"modified": dates.shift_days(patient, key), "full": 0}.get(settings.dates)
+    made = frozenset() if days is None else shifted_dates(removed, days)  # reckoned anew, not what the copies hold
+    return Words(patterns, in_texts(removed), made, frozenset(anywhere(removed)), key.pseudonym(patient))
 
 
 def _release(planned: list[Planned], out: Path, removed, settings: Settings, outcome: Outcome) -> None:

@@ -4,7 +4,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 SHORTEST = 4
-_BITS = 20
 
 
 def spellings(text: str) -> set[bytes]:
@@ -35,17 +34,23 @@ class Patterns:
         import numpy as np
 
         self._by_start: dict[bytes, dict[int, dict[bytes, object]]] = {}
-        self._table = np.zeros(1 << _BITS, dtype=bool)
         for pattern, meaning in patterns.items():
             if len(pattern) >= SHORTEST:
                 lengths = self._by_start.setdefault(pattern[:SHORTEST], {})
                 lengths.setdefault(len(pattern), {})[pattern] = meaning
+        self._bits = min(22, 10 + len(self._by_start).bit_length())  # about one place in a thousand passes by chance
+        self._table = np.zeros(1 << self._bits, dtype=bool)
         starts = np.array([int.from_bytes(start, "little") for start in self._by_start], dtype=np.uint32)
         if starts.size:
-            self._table[_hashed(starts)] = True
+            self._table[self._hashed(starts)] = True
 
     def __len__(self) -> int:
         return sum(len(group) for lengths in self._by_start.values() for group in lengths.values())
+
+    def _hashed(self, codes):
+        import numpy as np
+
+        return (codes * np.uint32(2654435761)) >> np.uint32(32 - self._bits)
 
     def find(self, data: bytes, *, shortest: int = SHORTEST) -> Iterator[tuple[int, bytes, object]]:
         """(position, pattern, its meaning) of every occurrence of patterns of at least `shortest` bytes."""
@@ -59,19 +64,13 @@ class Patterns:
             count = (len(data) - first) // SHORTEST
             if count:
                 codes = np.frombuffer(data, dtype="<u4", count=count, offset=first)
-                places.append(np.flatnonzero(self._table[_hashed(codes)]) * SHORTEST + first)
+                places.append(np.flatnonzero(self._table[self._hashed(codes)]) * SHORTEST + first)
         for place in np.sort(np.concatenate(places)).tolist():
             for length, group in self._by_start.get(data[place : place + SHORTEST], {}).items():
                 if length >= shortest:
                     found = data[place : place + length]
                     if found in group:
                         yield place, found, group[found]
-
-
-def _hashed(codes):
-    import numpy as np
-
-    return (codes * np.uint32(2654435761)) >> np.uint32(32 - _BITS)
 
 
 def patterns_of(texts: dict[str, object], raw: Iterable[tuple[bytes, object]] = ()) -> Patterns:

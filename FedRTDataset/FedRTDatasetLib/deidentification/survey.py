@@ -6,7 +6,7 @@ from pathlib import Path
 
 from . import elements, profile
 from .gather import note_values
-from .removed import IDENTITY, PLACE, TEXT, Removed
+from .removed import IDENTITY, TEXT, Removed
 from .risks import Risks, risks_of
 from .uids import is_well_known
 
@@ -118,8 +118,6 @@ def note_identity(found: Removed, dataset) -> None:
             row = profile.row_of(number)
             if row is not None and (number >> 16 in (0x0010, 0x0038) or number in (0x00080050, 0x00200010)):
                 note_values(found, dataset, element, TEXT if "clean_descriptors" in row.options else IDENTITY)
-            elif row is not None and "institution" in row.options:
-                note_values(found, dataset, element, PLACE)
 
 
 def cleanable(sop_class: str) -> bool:

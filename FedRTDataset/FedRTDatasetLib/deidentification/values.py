@@ -48,6 +48,8 @@ def clean_coded_string(texts: list[str], descriptors: Descriptors, keyword: str)
     for text in texts:
         known = all(word.isdigit() or word in vocabulary() for word in words_of(text))
         fits = _CODED.fullmatch(text) is not None and not _LONG_NUMBER.search(text)
+        if keyword == "BodyPartExamined":
+            fits = known  # typed in by people
         kept.append(
             text
             if (fits and (known or not descriptors.holds_identity(text))) or descriptors.is_clean(text)

@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..name_words import without_accents
 from . import elements
-from .descriptors import structure_names, vocabulary, words_of
+from .descriptors import pieces_of, structure_names, vocabulary, words_of
 from .removed import DATE, IDENTITY, NAME, PLACE, TEXT, UID
 from .search import Patterns
+from .values import REMOVED
 
 _LONG_ENOUGH_FOR_PIXELS = 8
 _OWN_TEXTS = frozenset(
@@ -43,11 +45,12 @@ class Finding:
 @dataclass
 class Words:
     """What to look for in the objects of one patient. dates: patterns; words: whole words; made: dates that the shift
-    wrote."""
+    wrote; texts: the patient's own among those that are looked for in every object."""
 
     dates: Patterns = field(default_factory=lambda: Patterns({}))
     words: dict[str, tuple[str, str]] = field(default_factory=dict)
     made: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
     pseudonym: str = ""
 
 
@@ -90,7 +93,7 @@ def _hits(data: bytes, start: int, patterns: Patterns, own: Words) -> Iterator[t
     yield from patterns.find(head)
     yield from own.dates.find(head)
     for place, found, meaning in patterns.find(data[start:], shortest=_LONG_ENOUGH_FOR_PIXELS):
-        if not (meaning[0].isdigit() and len(found) < 2 * _LONG_ENOUGH_FOR_PIXELS):
+        if len(meaning[0] or found) >= _LONG_ENOUGH_FOR_PIXELS and len(set(found)) > 3:  # not 00000000 of equal pixels
             yield place + start, found, meaning
 
 
@@ -156,16 +159,23 @@ def _coincidence(leaf: _Leaf, text: str, found: bytes, kind: str, own: Words) ->
     if leaf.vr == "UI":
         return kind != UID and all(part.startswith(("2.25.", "1.2.840.10008.")) for part in value.split("\\"))
     if leaf.vr in ("DS", "IS"):
-        return all(part.strip().partition(".")[0].lstrip("+-0") != text.lstrip("0") for part in value.split("\\"))
+        numbers = {part.strip().partition(".")[0].lstrip("+-") for part in value.split("\\")}
+        return text not in numbers and (len(text.lstrip("0")) < 5 or text.lstrip("0") not in numbers)
     if leaf.vr in elements.DATES:
         return all(part.strip()[:8] in own.made for part in value.split("\\")) or leaf.vr == "TM"
     if leaf.vr in elements.NUMBERS or leaf.vr in ("OB", "UN"):
         return len(found) < _LONG_ENOUGH_FOR_PIXELS
-    if kind == TEXT and (leaf.vr in _TERMS_AND_PRODUCTS or _is_product(leaf)):
+    if leaf.vr in _TERMS_AND_PRODUCTS or _is_product(leaf):
+        # Somebody is called like a scanner's maker; the patient's own name was looked for when the product was kept.
+        inside = len(text) < 5 and without_accents(text) not in pieces_of(value)
+        return kind in (TEXT, PLACE) or text not in own.texts or inside or all(map(_is_term, value.split("\\")))
+    if value == REMOVED:
         return True
-    if kind == PLACE and (leaf.vr in _TERMS_AND_PRODUCTS or _is_product(leaf)):
-        return True  # a station named after its maker
     return _inside_known_words(value, text, kind)
+
+
+def _is_term(value: str) -> bool:
+    return value in ("", REMOVED) or all(word.isdigit() or word in vocabulary() for word in words_of(value))
 
 
 def _is_product(leaf: _Leaf) -> bool:

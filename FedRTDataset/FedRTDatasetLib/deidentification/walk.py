@@ -73,6 +73,8 @@ class Walk:
             return self._unlisted(dataset, copy, raw, tag, vr, nested)
         chosen = {action for column, action in row.options.items() if column in self._columns}
         if "K" in chosen:
+            if vr in elements.TEXT or vr == "UI":
+                self.removed.kept.update(text for text, _ in elements.texts_of(dataset, raw))
             return self._keep(dataset, copy, raw, tag, vr, nested)
         if "C" in chosen and vr in elements.TEXT:
             return self._clean_text(dataset, copy, raw, tag, vr, nested)
@@ -80,7 +82,7 @@ class Walk:
 
     def _take(self, dataset, copy, raw, tag: int, vr: str, action: str, row) -> None:
         """One of the profile's own actions: X remove, Z empty, D dummy, U new UID."""
-        if action == "U":
+        if action == "U" or (action == "D" and vr == "UI"):
             if vr == "SQ":
                 return self._sequence(dataset, copy, tag)
             return self._uid(dataset, copy, raw, tag)
@@ -108,7 +110,7 @@ class Walk:
             copy[tag] = raw if raw.VR not in (None, "UN") or copy_is_implicit(dataset) else dataset[tag]
             return None
         if vr in elements.NUMBERS_AS_TEXT:
-            if elements.holds_only_numbers(raw):
+            if elements.holds_numbers(raw, vr) and not self._descriptors.holds_number(raw.value):
                 copy[tag] = raw if vr == raw.VR or copy_is_implicit(dataset) else dataset[tag]
                 return None
             return self._emptied(dataset, copy, raw, tag, vr)
@@ -167,7 +169,6 @@ class Walk:
         new = [dates.shifted(text, vr, 0 if mode == "full" else self._days) for text in texts]
         if vr != "TM" and mode == "modified":
             self._note(dataset, raw, DATE)
-            self.removed.produced.update(text[:8] for text in new if text)
             self.counts["dates shifted"] += len(new)
         self._write(copy, tag, vr, [text for text in new if text])
 
@@ -218,9 +219,10 @@ class Walk:
         tag = int(raw.tag)
         creator = blocks.get((tag >> 16, (tag >> 8) & 0xFF))
         vr = profile.safe_private().get((tag >> 16, creator, tag & 0xFF)) if creator else None
-        if vr is not None and (vr not in elements.NUMBERS_AS_TEXT or elements.holds_only_numbers(raw)):
+        if vr is not None and raw.VR in (None, "UN", vr) and elements.holds_numbers(raw, vr):
             block = copy.private_block(tag >> 16, creator, create=True)
             block.add_new(tag & 0xFF, vr, _private_value(dataset, raw, vr))
+            self.removed.kept.add(creator)
             self.counts["safe private kept"] += 1
             return
         self._drop(dataset, raw, "private removed")
@@ -272,11 +274,12 @@ def copy_is_implicit(dataset: "Dataset") -> bool:
 
 
 def _safe_private_blocks(dataset: "Dataset") -> dict[tuple[int, int], str]:
+    """(group, block) -> private creator."""
     creators = {}
-    for tag in dataset:
-        number = int(tag.tag)
-        if tag.tag.is_private_creator:
-            creators[number >> 16, number & 0xFF] = str(tag.value).strip()
+    for tag in list(dataset.keys()):
+        if tag.is_private_creator:
+            texts = elements.texts_of(dataset, dataset.get_item(tag))
+            creators[int(tag) >> 16, int(tag) & 0xFF] = texts[0][0].strip() if texts else ""
     return creators
 
 

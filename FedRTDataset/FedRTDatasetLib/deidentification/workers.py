@@ -7,39 +7,49 @@ from concurrent.futures import ProcessPoolExecutor
 
 _FEW = 64
 """Below this many things starting processes takes longer than the work."""
+_CHUNK = 32
 
 
-def each(function: Callable, things: Iterable, jobs: int = 1, *, spread: bool = False) -> Iterator:
-    """`function(thing)` for each thing, results in the order of the things; with `spread`, `function(*thing)`.
+class Workers:
+    """Processes that start when there is enough to do and end with the `with` block. shared: sent once to each."""
 
-    What the function raises is raised here; interrupting ends the processes.
-    """
-    things = list(things)
-    call = _Spread(function) if spread else function
-    if jobs <= 1 or len(things) < _FEW:
-        yield from map(call, things)
-        return
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            size = max(1, min(32, len(things) // (4 * jobs)))
-            waiting = [pool.submit(_several, call, part) for part in _parts(things, size)]
-            for part in waiting:
-                yield from part.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    def __init__(self, jobs: int, *shared: object) -> None:
+        self._jobs, self._shared = jobs, shared
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def each(self, function: Callable, things: Iterable, *more: object) -> Iterator:
+        """`function(thing, *more, *shared)` for each thing, results in the order of the things.
+
+        What the function raises is raised here.
+        """
+        things = list(things)
+        if self._jobs <= 1 or len(things) < _FEW:
+            yield from (function(thing, *more, *self._shared) for thing in things)
+            return
+        if self._pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._jobs, spawn, initializer=_remember, initargs=(self._shared,))
+        size = max(1, min(_CHUNK, len(things) // (4 * self._jobs)))
+        for part in [self._pool.submit(_several, function, part, more) for part in _parts(things, size)]:
+            yield from part.result()
 
 
-class _Spread:
-    def __init__(self, function: Callable) -> None:
-        self.function = function
-
-    def __call__(self, thing):
-        return self.function(*thing)
+_shared_here: list[tuple] = [()]
 
 
-def _several(function: Callable, things: list) -> list:
-    return [function(thing) for thing in things]
+def _remember(shared: tuple) -> None:
+    _shared_here[0] = shared
+
+
+def _several(function: Callable, things: list, more: tuple) -> list:
+    return [function(thing, *more, *_shared_here[0]) for thing in things]
 
 
 def _parts(things: list, size: int) -> Iterator[list]:
