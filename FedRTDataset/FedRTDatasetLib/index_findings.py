@@ -31,6 +31,13 @@ TEXTS = {
 """Code of a file that cannot be used -> kind of problem, and what follows the file's name."""
 
 
+KINDS = frozenset(kind for kind, _ in TEXTS.values()) | {
+    "duplicate", "conflict", "same-uid", "patient-mismatch", "images-absent", "images-missing", "frame-mismatch",
+    "several-series", "doubtful-link", "unlinked", "series-slices", "no-patient-id", "missing-uid",
+}  # fmt: skip
+"""Every kind of problem that an index can have."""
+
+
 class Identities:
     """The Patient IDs and names that were seen, and texts without them. Fast also for thousands of patients."""
 
@@ -63,6 +70,8 @@ class Findings:
 
     def add(self, kind: str, text: str, *, about: str = "") -> None:
         """A problem, whose text names files by `name` only; with `about` a doubt as well."""
+        if kind not in KINDS:
+            raise ValueError(kind)
         self.problems.append(Problem(kind, text))
         if about:
             self.doubts[about].append(text)

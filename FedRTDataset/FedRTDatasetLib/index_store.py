@@ -196,6 +196,7 @@ def _connect(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = FILE")
+    connection.execute("PRAGMA cache_size = -8000")  # KiB, however large the store
     return connection
 
 

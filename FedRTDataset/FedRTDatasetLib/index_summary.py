@@ -63,7 +63,7 @@ def add_series_problems(store: Store, all_series: Mapping[str, ImageSeries], fin
             notes.append(f"its slices cannot be sorted ({type(error).__name__}): export it again.")
         for note in _few(notes):
             text = f"series of {example(uid)}: {findings.identities.hidden(note)}"
-            findings.add("series", text, about=uid)
+            findings.add("series-slices", text, about=uid)
     for (uid,) in store.rows("SELECT DISTINCT series FROM slice WHERE patient = '' ORDER BY series"):
         text = f"series of {example(uid)} has no Patient ID: patients without one are taken for the same."
         findings.add("no-patient-id", text, about=uid)
