@@ -98,7 +98,7 @@ def structures(shape):
         "islands in holes in islands": (square % 4 < 2) & (square < 14),
         "holes of one voxel": (square < 12) & ((x % 3 > 0) | (y % 3 > 0)),
         "touching corners": ((x // 3 + y // 3) % 2 == 0) & (square < 12),
-        "checkerboard": ((x + y) % 2 == 0) & (square < 9),
+        "checkerboard": ((x + y) % 2 == 0) & (square < 6),
         "diagonal line": (x == y + 3) & (x < 25),
         "single voxels": (x % 5 == 0) & (y % 4 == 0),
         "the whole image": np.ones(shape, bool),

@@ -92,7 +92,8 @@ def _finish(
     points = crossings.points(along)
     starts = np.cumsum([0] + [len(loop) for loop in loops])
     pinned = np.zeros(len(points), bool)
-    channels = [_channels(part, points * np.asarray(spacing), starts) for part in parts]
+    in_mm = points * np.asarray(spacing)
+    channels = [_channels(part, in_mm, starts) for part in parts]
     for part_channels in channels:
         for a, b, _ in part_channels:
             pinned[[a, b]] = True
@@ -111,27 +112,27 @@ def _channels(part: _Part, points: np.ndarray, starts: np.ndarray) -> list[tuple
         return []
     from scipy.spatial import KDTree
 
-    of = {loop: points[starts[loop] : starts[loop + 1]] for loop in part.loops}
-    low, high = ({loop: end(of[loop], axis=0) for loop in part.loops} for end in (np.min, np.max))
-    best = {loop: (np.inf, -1, -1) for loop in part.loops[1:]}
-    found, joined = [], part.loops[0]
-    while True:
-        near = [
-            loop
-            for loop, (distance, _, _) in best.items()
-            if np.hypot(*np.maximum(np.maximum(low[loop] - high[joined], low[joined] - high[loop]), 0)) < distance
-        ]
-        if near:
-            distances, nearest = KDTree(of[joined]).query(np.concatenate([of[loop] for loop in near]))
+    of = [points[starts[loop] : starts[loop + 1]] for loop in part.loops]
+    low, high = (np.array([end(loop, axis=0) for loop in of]) for end in (np.min, np.max))
+    distance = np.full(len(of), np.inf)  # of each waiting hole to what is joined
+    pair = np.zeros((len(of), 2), dtype=np.int64)
+    waiting = np.arange(len(of)) > 0
+    found, joined = [], 0
+    while waiting.any():
+        apart = np.maximum(np.maximum(low - high[joined], low[joined] - high), 0)  # of the boxes round them
+        near = np.flatnonzero(waiting & (np.hypot(*apart.T) < distance))
+        if len(near):
+            gaps, nearest = KDTree(of[joined]).query(np.concatenate([of[loop] for loop in near]))
         ends = np.cumsum([0] + [len(of[loop]) for loop in near])
         for loop, begin, end in zip(near, ends[:-1], ends[1:], strict=True):
-            i = int(begin + np.argmin(distances[begin:end]))
-            if distances[i] < best[loop][0]:
-                best[loop] = float(distances[i]), int(starts[joined] + nearest[i]), int(starts[loop] + i - begin)
-        joined = min(best, key=lambda loop: best[loop][0])
-        found.append((*best.pop(joined)[1:], joined))
-        if not best:
-            return found
+            i = begin + int(np.argmin(gaps[begin:end]))
+            if gaps[i] < distance[loop]:
+                distance[loop] = gaps[i]
+                pair[loop] = starts[part.loops[joined]] + nearest[i], starts[part.loops[loop]] + i - begin
+        joined = int(np.argmin(np.where(waiting, distance, np.inf)))
+        waiting[joined] = False
+        found.append((*pair[joined].tolist(), part.loops[joined]))
+    return found
 
 
 def _keyhole(part: _Part, channels: list[tuple[int, int, int]], starts: np.ndarray, kept: np.ndarray) -> np.ndarray:
