@@ -406,3 +406,12 @@ def test_contours_of_slices_that_are_missing_count_on_the_grid():
     made = rasterise_roi(roi(contours), grid, drawn_on=own)
     assert made.record.interpolated_slices == []
     assert np.array_equal(made.mask, rasterise_roi(roi(contours), whole).mask)
+
+
+def test_many_small_contours_on_a_slice():
+    """A checkerboard as a mask's outline gives it: what touches at a corner only does not make contours a group."""
+    stack = make_stack(spacing=(1.0, 1.0))
+    diamond = np.array([[0.5, 0], [0, 0.5], [-0.5, 0], [0, -0.5]])
+    centres = [(x, y) for y in range(10, 40) for x in range(10, 40) if (x + y) % 2]
+    mask = rasterise([on_slice(stack, 1, diamond + centre) for centre in centres], stack)[0][1]
+    assert {(x, y) for y, x in np.argwhere(mask)} == set(centres)

@@ -23,6 +23,7 @@ from .scanline import fill_even_odd
 
 WITHIN = 0.99  # share of its area from which a contour lies inside another: rounded coordinates may graze the outline
 SAMPLES = 128  # points a side with which shares of area are estimated
+TOUCHING = 1e-3  # pixels that boxes of neighbours may overlap by rounding
 VERTICES = 64  # points of a contour that are looked at first
 
 
@@ -40,12 +41,57 @@ class Arrangement:
         return not (self.same or self.crossing or self.contains.any())
 
 
-def arrangement(loops: list[np.ndarray]) -> Arrangement:
-    """How closed loops, each (n, 2) pixel coordinates, lie to each other."""
+def fill_together(loops: list[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int, int]:
+    """Fill the closed contours of one ROI on one plane by the rule above.
+
+    Args:
+        loops: each (n, 2) pixel coordinates (x, y).
+        shape: (rows, columns).
+
+    Returns:
+        uint8 [rows, columns], the number of repeated contours and of pairs that cross.
+    """
+    boxes = np.array([[loop.min(axis=0), loop.max(axis=0)] for loop in loops])
+    alone, repeated, crossing = [], 0, 0
+    mask = np.zeros(shape, dtype=np.uint8)
+    for group in _groups(boxes):
+        members = [loops[i] for i in group]
+        arranged = arrangement(members, boxes[group]) if len(group) > 1 else None
+        if arranged is None or arranged.apart:
+            alone += members
+            continue
+        repeated, crossing = repeated + len(arranged.same), crossing + len(arranged.crossing)
+        low = np.clip(np.floor(boxes[group, 0].min(axis=0)), 0, shape[::-1]).astype(int)
+        high = np.clip(np.ceil(boxes[group, 1].max(axis=0)) + 1, low, shape[::-1]).astype(int)
+        size = tuple(int(n) for n in (high - low)[::-1])
+        mask[low[1] : high[1], low[0] : high[0]] |= fill_arranged([loop - low for loop in members], arranged, size)
+    if alone:
+        mask |= fill_even_odd(alone, shape)
+    return mask, repeated, crossing
+
+
+def _groups(boxes: np.ndarray) -> list[list[int]]:
+    """Contours whose boxes overlap, directly or through others, together. Touching is not overlapping."""
+    low, high = boxes[:, 0] + TOUCHING, boxes[:, 1] - TOUCHING
+    meet = ((low[:, None] < high[None]) & (low[None] < high[:, None])).all(axis=2)
+    waiting, groups = set(range(len(boxes))), []
+    while waiting:
+        group, border = [], [min(waiting)]
+        waiting -= set(border)
+        while border:
+            group.append(border.pop())
+            near = [j for j in np.flatnonzero(meet[group[-1]]) if j in waiting]
+            waiting -= set(near)
+            border += near
+        groups.append(sorted(int(i) for i in group))
+    return groups
+
+
+def arrangement(loops: list[np.ndarray], boxes: np.ndarray) -> Arrangement:
+    """How closed loops, each (n, 2) pixel coordinates, lie to each other; boxes (m, 2, 2): their lower and upper corners."""
     contains = np.zeros((len(loops), len(loops)), dtype=bool)
     same: list[int] = []
     crossing: list[tuple[int, int]] = []
-    boxes = np.array([[loop.min(axis=0), loop.max(axis=0)] for loop in loops])
     for j in range(1, len(loops)):
         for i in range(j):
             if i in same or not _boxes_meet(boxes[i], boxes[j]):
@@ -88,7 +134,7 @@ def _depths(contains: np.ndarray) -> list[int]:
 
 
 def _boxes_meet(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool((a[0] <= b[1]).all() and (b[0] <= a[1]).all())
+    return bool((a[0] + TOUCHING < b[1]).all() and (b[0] + TOUCHING < a[1]).all())
 
 
 def _relation(a: np.ndarray, b: np.ndarray, box_a: np.ndarray, box_b: np.ndarray) -> str:

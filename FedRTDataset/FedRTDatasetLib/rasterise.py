@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from .bridging import Plane, bridge
-from .contour_rule import arrangement, fill_arranged
+from .contour_rule import fill_together
 from .geometry import SliceStack
 from .rtstruct_read import XOR, Roi
 from .scanline import fill_even_odd, fill_slices
@@ -20,6 +20,7 @@ __all__ = ["RasterRecord", "RoiMask", "fill_even_odd", "rasterise", "rasterise_r
 
 ON_SLICE_MM = 0.1  # a contour this close to a slice (or ON_SLICE of the step) lies on it: rounded coordinates
 ON_SLICE = 0.05
+TOUCHING_MM = 1e-3  # boxes of neighbouring contours may overlap by rounding
 
 
 class RasterRecord(BaseModel):
@@ -214,7 +215,7 @@ def _boxes(loops: _Loops, stack: SliceStack) -> np.ndarray:
 
 def _any_meet(boxes: np.ndarray) -> bool:
     low, high = boxes[:, :2], boxes[:, 2:]
-    meet = ((low[:, None] <= high) & (low <= high[:, None])).all(axis=2)
+    meet = ((low[:, None] + TOUCHING_MM < high) & (low + TOUCHING_MM < high[:, None])).all(axis=2)
     return bool(meet.sum() > len(boxes))
 
 
@@ -223,9 +224,5 @@ def _fill_plane(loops: _Loops, contours: list[int], stack: SliceStack, k: int) -
     pixels = [stack.to_pixels(loops.loop(i), k) for i in contours]
     if len(pixels) == 1 or loops.exclusive[contours].any():
         return fill_even_odd(pixels, stack.shape[1:])
-    arranged = arrangement(pixels)
-    loops.repeated[contours[0]] = len(arranged.same)
-    loops.crossing[contours[0]] = len(arranged.crossing)
-    if arranged.apart:
-        return fill_even_odd(pixels, stack.shape[1:])
-    return fill_arranged(pixels, arranged, stack.shape[1:])
+    mask, loops.repeated[contours[0]], loops.crossing[contours[0]] = fill_together(pixels, stack.shape[1:])
+    return mask
