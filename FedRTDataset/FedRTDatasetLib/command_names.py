@@ -43,6 +43,9 @@ def run_names(args: argparse.Namespace, report: Reporter) -> None:
         counts = roi_counts(index)
         identities = {text for rt in index.structure_sets.values() for text in (rt.patient_id, rt.patient_name)}
         names.merge(counts)
+        hidden = sum(len(rt.roi_names) for rt in index.structure_sets.values()) - sum(counts.values())
+        if hidden:
+            report.info(f"{hidden} ROI names are left out: they are empty or hold their patient's name or number.")
     conflicts = _merge(args.merge, names, report)
     if args.map:
         names.save(args.map)

@@ -10,27 +10,7 @@ _FIRST = {"a": "artery", "v": "vein", "n": "nerve", "m": "muscle"}
 _LAST = {"i": "inferior", "m": "middle", "s": "superior"}
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7"}
 _JOINING = frozenset(
-    [
-        "of",
-        "the",
-        "and",
-        "de",
-        "del",
-        "du",
-        "des",
-        "di",
-        "da",
-        "dal",
-        "della",
-        "dello",
-        "la",
-        "le",
-        "les",
-        "el",
-        "los",
-        "las",
-        "van",
-    ]
+    re.findall(r"\w+", "of the and de del du des di da dal della dello la le les el los las van het i gli il lo")
 )
 _LEVELS = ("level", "levels", "niveau", "nivel", "livello", "poziom", "lvl")
 
@@ -41,12 +21,15 @@ def plain_words(words: Sequence[str]) -> frozenset[str]:
     if "neck" in words or (not set(_LEVELS).isdisjoint(words) and any(len(_neck_level(word)) > 1 for word in words)):
         words = ["neck", *(word for word in words if word != "neck")]
         words = [piece for word in words for piece in _neck_level(word)]
+    axillary = not {"ax", "axillary", "axilla"}.isdisjoint(words)
     plain: list[str] = []
     for n, word in enumerate(words):
         if n == 0 and len(words) > 1 and word in _FIRST:
             plain.append(_FIRST[word])
         elif 0 < n == len(words) - 1 and word in _LAST:
             plain.append(_LAST[word])
+        elif axillary and re.fullmatch(r"l[123]", word):
+            plain += ["ln", word[1]]
         elif word in _LEVELS:
             plain.append("ln")
         elif word not in _JOINING:

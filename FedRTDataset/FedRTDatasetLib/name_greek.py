@@ -7,7 +7,7 @@ look-alike and sound-alike habits), so that names are compared letter by letter 
 import itertools
 import re
 
-_TWO = {"ου": ("ou", "u"), "αυ": ("af", "av", "au"), "ευ": ("ef", "ev", "eu"), "μπ": ("mp", "b"), "ντ": ("nt", "d"),
+_TWO = {"ου": ("ou", "u", "oy"), "αυ": ("af", "av", "au"), "ευ": ("ef", "ev", "eu"), "μπ": ("mp", "b"), "ντ": ("nt", "d"),
         "γγ": ("gg", "ng"), "γκ": ("gk", "g"), "γχ": ("gch", "nch", "gx"), "τζ": ("tz",), "τσ": ("ts",)}  # fmt: skip
 _ONE = {
     "α": ("a",), "β": ("v", "b"), "γ": ("g",), "δ": ("d",), "ε": ("e",), "ζ": ("z",), "η": ("i", "h"), "θ": ("th",),

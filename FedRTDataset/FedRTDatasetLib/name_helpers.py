@@ -11,6 +11,7 @@ from .name_words import Words, without_accents
 TARGETS = ("gtv", "ctv", "itv", "ptv")
 
 _WITH_NUMBER = re.compile(r"(prv|ring|opt|iso|couch|bolus|avoid|dose|shell|marker|seed|clip)\d*$")
+_GERMAN_ENDINGS = ("artefakt", "artefakte", "prothese", "prothesen", "implantat", "kontrastmittel")
 _COMBINING = frozenset(without_accents(
     "minus sub without sin ohne sans senza bez zonder χωρις crop cropped not in inside outside out and und y et e en i of ex "
     "union intersection excl exclude"
@@ -60,6 +61,8 @@ def worded_as_helper(roi_name: str, words: Words, names_anatomy: Callable[[Seque
         kind = _kind_of().get(word)
         if kind is not None and not (kind == "air" and "way" in words.words):
             return kind
+        if word.endswith(_GERMAN_ENDINGS):
+            return "marker or artefact"
         if _WITH_NUMBER.match(word) and word not in ("ring",):
             return _kind_of()[_WITH_NUMBER.match(word)[1]]
     targets = _targets(words.words)

@@ -20,9 +20,11 @@ CONFIDENT = 0.9
 
 _ROLE = re.compile(r"^\s*((oars?|organs? at risk|rtog|nrg|tg-?263|roi|struct)[\s_\-:]+|o_)(?=\w{2})", re.IGNORECASE)
 _IDLE = split_words(
-    "auto ai dl dlc abas atlas mim limbus mvision autoseg autosegmentation autocontour tps final new edited edit corr "
-    "corrected corrige korr korrigiert rev reviewed approved checked ok oar roi structure contour contoured kontur vol volume "
-    "ct pct planct planningct tac tdm tk def definitive orig original copy ed draft v rd radiotherapy done"
+    "auto ai dl dlc abas atlas mim limbus mvision autoseg autosegmentation autocontour tps final new edited edit corr corrected "
+    "corrige korr korrigiert rev reviewed approved checked ok oar roi structure contour contoured kontur vol volume ct pct planct "
+    "planningct tac tdm tk def definitive orig original copy draft neu nuevo nueva nouveau nuovo nuova nieuw nowy only nur solo "
+    "full llena lleno voll volle pleine plein piena pieno pelny γεματη empty vacia vacio leer vide vuota vuoto leeg pusty αδεια "
+    "whole entire ganz ganze gesamt ges entier entiere completo completa entero entera intero intera toto caly cala ολοκληρο combined"
 )
 """Words that tell who drew a structure, on what and how finished it is, not what it is."""
 
@@ -69,7 +71,8 @@ def propose(roi_name: str) -> NameProposal:
         return NameProposal(*target(words, names_anatomy))
     if anatomy is not None:
         return anatomy
-    return _less_directly(words)
+    found = _less_directly(words)
+    return _said_twice(without_role) or found if found.tg263 is None else found
 
 
 def names_anatomy(words: Sequence[str]) -> bool:
@@ -123,6 +126,11 @@ def _of_families(
     for family in families:
         if side in family.members:
             return NameProposal(family.members[side], confidence, rule)
+        alone = family.members.get(None) if len(family.members) == 1 else None
+        if (
+            side == BOTH and alone and not alone.startswith(("GTV", "CTV", "PTV", "ITV"))
+        ):  # the total rectum is the rectum
+            return NameProposal(alone, min(confidence, 0.92), rule)
         if side is None and set(family.members) == {BOTH}:  # a plural names both
             return NameProposal(family.members[BOTH], confidence, rule)
     return NameProposal(None, 0.0, "side missing" if side is None else "this side has no TG-263 name here")
@@ -133,7 +141,7 @@ def _of_families(
 
 def _less_directly(words: Words) -> NameProposal:
     """What is left after vendors' words and numbers, a side written onto the word, or one wrong letter."""
-    kept = [word for word in words.words if word not in _IDLE]
+    kept = [word for word in words.words if word not in _IDLE and not re.fullmatch(r"v\d+", word)]
     rule = "words of no meaning ignored" if len(kept) < len(words.words) else ""
     if len(kept) > 1 and kept[0].isdigit():
         kept, rule = kept[1:], "list number ignored"
@@ -150,6 +158,16 @@ def _less_directly(words: Words) -> NameProposal:
         if found is not None:
             return NameProposal(found.tg263, 0.6 if found.tg263 else 0.0, "numbered: one of several, or a margin?")
     return _misspelt(words)
+
+
+def _said_twice(roi_name: str) -> NameProposal | None:
+    """`Seminal vesicles (SV)`: the name and, in brackets, the same once more."""
+    parts = re.fullmatch(r"\s*([^()\[\]]+)[(\[]([^()\[\]]+)[)\]]\s*", roi_name)
+    if parts is None:
+        return None
+    meanings = [_anatomy(split_name(part)) for part in parts.groups()]
+    told = {meaning.tg263 if meaning else None for meaning in meanings}
+    return NameProposal(told.pop(), 0.92, "said twice") if len(told) == 1 and None not in told else None
 
 
 def _glued(words: Words) -> NameProposal | None:

@@ -62,16 +62,16 @@ def vocabulary() -> Vocabulary:
         for letters in _letters(parts):
             words.by_letters.setdefault(letters, Family()).take(side, name)
         words.by_words.setdefault(plain_words(parts), Family()).take(side, name)
-        for part in parts:
-            for letters in _letters([part]):
-                words.languages.setdefault(letters, set()).add(language)
+        for letters in {*_letters(parts), *(letters for part in parts for letters in _letters([part]))}:
+            words.languages.setdefault(letters, set()).add(language)
     # TG-263's own abbreviations give way where a synonym of the tables says what the word means here.
     for name, base, side in _own_names():
         parts = split_words(base)
-        for part in parts:
-            words.languages.setdefault(key_of([part]), set()).add("en")
+        for letters in {key_of(parts), *(key_of([part]) for part in parts)}:
+            words.languages.setdefault(letters, set()).add("en")
         _yield_to(words.by_letters, key_of(parts), side, name)
-        _yield_to(words.by_words, plain_words(parts), side, name)
+        if base not in _GENERIC:
+            _yield_to(words.by_words, plain_words(parts), side, name)
     _name_pairs(words)
     return words
 

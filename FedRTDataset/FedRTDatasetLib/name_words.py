@@ -29,7 +29,7 @@ _SIDES = {
 # Short words mean a side only as the name's first or last word, and most only beside a word of their own language:
 # "g" is left after "rein" (French) and gland after "parotid", "sin" is left in Italian and "without" in Spanish.
 _SHORT_SIDES = {
-    LEFT: "l: g:fr li:de,nl iz:es lew:pl sin:it,de,en,nl,pl sn:it gch:fr αρ:el αρι:el α:el ar:el arist:el",
+    LEFT: "l: g:fr li:de,nl iz:es lew:pl sin:it,de,nl,pl sn:it gch:fr αρ:el αρι:el α:el ar:el arist:el",
     RIGHT: "r: d:fr,es,it re:de,nl der:es dch:es dest:it des:it dex: dext: praw:pl p:pl dt:fr dr:fr δε:el δεξ:el δ:el de:el "
     "dek:el",
 }
@@ -137,7 +137,7 @@ def split_words(name: str) -> list[str]:
     text = "".join(
         f" {c}" if c.isupper() and text[n - 1 : n].islower() else c for n, c in enumerate(text)
     )  # SpinalCord
-    text = without_accents(text)
+    text = re.sub(r"(?<=\d)(st|nd|rd|th)\b", " ", without_accents(text))  # 5th rib
     letter = "[a-zα-ω]"
     return re.findall(rf"(?<![a-zα-ω0-9]){letter}[0-9]{{1,2}}(?![a-zα-ω0-9])|{letter}+|[0-9]+", text)
 
