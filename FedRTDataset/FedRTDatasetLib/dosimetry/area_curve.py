@@ -1,4 +1,8 @@
-"""The cross-sectional area of a structure along its normal, from its sections' areas (rule: `sections.py`)."""
+"""The cross-sectional area of a structure along its normal, from its sections' areas (rule: `sections.py`).
+
+The curve is drawn through the areas, or through their squares where those follow parabolas more closely: the sections of
+a sphere and a cone are parabolas, those of a cylinder that lies across the slices are the root of one.
+"""
 
 from dataclasses import dataclass
 
@@ -10,84 +14,109 @@ OVERSHOOT = 1.25
 """Between two contours the area stays below the larger times this, and above the smaller divided by it."""
 ROUNDING_ERROR = 0.02  # an end on the very next slice, where the contour would be a point
 CAP_CHANGE = 2.0
-"""In a cap that ends half a slice on, the area changes at most by this factor."""
+"""In a cap that ends half a slice on, the course of the area changes it at most by this factor."""
+CLEARLY = 0.3  # squares of areas are used where they are off by less than this share of what the areas are off
 SAME_AREA, ORGAN = 0.002, 0.008
-"""Sections whose area changes by less than the first share from slice to slice are copies of one contour, and the end has
-a sharp edge; by more than the second, they were drawn one by one, and the edge is rounded."""
-FLARING = 0.1
-"""A structure that gains this share of its area from one slice to the next is cut off at its end, with a sharp edge."""
+"""Sections whose area changes by less than the first share from slice to slice are copies of one contour, and the end is
+flat; by more than the second, they were drawn one by one, and the end tapers off."""
+FLARING = 0.25
+"""A structure whose wall leans outwards so much (mm a mm) towards its end is cut off there: flat."""
 
 
 @dataclass(frozen=True)
 class Cap:
-    """What lies beyond the last section, `length` mm of it. At x mm from that section the area is area + slope x + bend x2,
-    taken as a circle whose edge is rounded by a quarter ellipse, `length` mm high and `rounding` mm wide."""
+    """What lies beyond the last section, `length` mm of it. At x mm from that section the area to the power of the curve
+    is first + slope x + bend x2; the area itself is then taken times 1 - taper x / length."""
 
-    area: float
+    first: float
     slope: float
     bend: float
     length: float
-    rounding: float = 0.0
+    taper: float = 0.0
 
-    def at(self, beyond: np.ndarray) -> np.ndarray:
+    def at(self, beyond: np.ndarray, power: int) -> np.ndarray:
         """mm2 at distances (n,) from the last section."""
-        course = self.area + self.slope * beyond + self.bend * beyond**2
-        share = np.clip(beyond / self.length, 0.0, 1.0)
-        inwards = self.rounding * (1 - np.sqrt(1 - share**2)) / np.sqrt(self.area / np.pi)
-        return np.maximum(course, 0.0) * np.maximum(1 - inwards, 0.0) ** 2
+        course = np.maximum(self.first + self.slope * beyond + self.bend * beyond**2, 0.0) ** (1 / power)
+        return course * (1 - self.taper * np.clip(beyond / self.length, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
 class AreaCurve:
-    """Area (mm2) as a function of the position along the normal (mm), from `start` to `end`."""
+    """Area (mm2) as a function of the position along the normal (mm), from `start` to `end`.
+
+    along: positions of the sections. values, slopes: their areas to `power` and its slope there.
+    """
 
     along: np.ndarray
-    areas: np.ndarray
+    values: np.ndarray
     slopes: np.ndarray
-    start: float
-    end: float
-    below: "Cap"
-    above: "Cap"
+    power: int
+    below: Cap
+    above: Cap
+
+    @property
+    def start(self) -> float:
+        return float(self.along[0] - self.below.length)
+
+    @property
+    def end(self) -> float:
+        return float(self.along[-1] + self.above.length)
 
     def at(self, along: np.ndarray) -> np.ndarray:
         """mm2 at positions (n,); 0 outside the structure."""
-        area = self._between(along)
+        area = self._between(along) ** (1 / self.power)
         for beyond, cap in ((self.along[0] - along, self.below), (along - self.along[-1], self.above)):
             if cap.length > 0:
-                area = np.where((beyond > 0) & (beyond <= cap.length), cap.at(beyond), area)
+                area = np.where((beyond > 0) & (beyond <= cap.length), cap.at(beyond, self.power), area)
         return np.where((along >= self.start) & (along <= self.end), area, 0.0)
 
     def _between(self, along: np.ndarray) -> np.ndarray:
-        """Cubic Hermite interpolation of the areas."""
+        """Cubic Hermite interpolation of the values."""
         if len(self.along) == 1:
-            return np.full_like(along, self.areas[0])
+            return np.full_like(along, self.values[0])
         k = np.clip(np.searchsorted(self.along, along, side="right") - 1, 0, len(self.along) - 2)
         gap = self.along[k + 1] - self.along[k]
         t = np.clip((along - self.along[k]) / gap, 0.0, 1.0)
-        low, high = self.areas[k], self.areas[k + 1]
+        low, high = self.values[k], self.values[k + 1]
         cubic = (
             (1 + 2 * t) * (1 - t) ** 2 * low
             + t * (1 - t) ** 2 * gap * self.slopes[k]
             + t**2 * (3 - 2 * t) * high
             - t**2 * (1 - t) * gap * self.slopes[k + 1]
         )
-        return np.clip(cubic, np.minimum(low, high) / OVERSHOOT, np.maximum(low, high) * OVERSHOOT)
+        room = OVERSHOOT**self.power
+        return np.clip(cubic, np.minimum(low, high) / room, np.maximum(low, high) * room)
 
 
 def area_curve(part: Part, ends: EndCaps) -> AreaCurve:
     """The area of one part of a structure along its normal."""
     along, areas = part.along, part.areas
-    slopes = _slopes(along, areas)
-    below = _cap(along[::-1], areas[::-1], part.below_mm, ends)
-    above = _cap(along, areas, part.above_mm, ends)
-    return AreaCurve(along, areas, slopes, along[0] - below.length, along[-1] + above.length, below, above)
+    power = 2 if _unevenness(along, areas, 2) < CLEARLY * _unevenness(along, areas, 1) else 1
+    values = areas**power
+    below = _cap(along[::-1], areas[::-1], power, part.below_mm, ends)
+    above = _cap(along, areas, power, part.above_mm, ends)
+    return AreaCurve(along, values, _slopes(along, values), power, below, above)
 
 
-def _slopes(along: np.ndarray, areas: np.ndarray) -> np.ndarray:
+def _unevenness(along: np.ndarray, areas: np.ndarray, power: int) -> float:
+    """How far the areas to a power are from parabolas at both ends: by how much the parabola through the last three
+    sections misses the fourth, as a share of the area there."""
+    if len(areas) < 4:
+        return 0.0
+    missed = 0.0
+    for side in (slice(None), slice(None, None, -1)):
+        at, value = np.abs(along[side][-4:] - along[side][-1]), areas[side][-4:] ** power
+        slope, bend = _course(at, value)
+        told = value[-1] - slope * at[0] + bend * at[0] ** 2
+        missed += abs(told - value[0]) / (power * value[0])
+    return missed
+
+
+def _slopes(along: np.ndarray, values: np.ndarray) -> np.ndarray:
     """At each section the slope of the parabola through it and its neighbours (at an end, through the last three)."""
     if len(along) == 1:
         return np.zeros(1)
-    gap, rise = np.diff(along), np.diff(areas) / np.diff(along)
+    gap, rise = np.diff(along), np.diff(values) / np.diff(along)
     if len(along) == 2:
         return np.array([rise[0], rise[0]])
     inner = (gap[1:] * rise[:-1] + gap[:-1] * rise[1:]) / (gap[:-1] + gap[1:])
@@ -95,56 +124,56 @@ def _slopes(along: np.ndarray, areas: np.ndarray) -> np.ndarray:
     return np.array([rise[0] - bend[0] * gap[0], *inner, rise[-1] + bend[-1] * gap[-1]])
 
 
-def _cap(along: np.ndarray, areas: np.ndarray, slice_mm: float, ends: EndCaps) -> Cap:
+def _cap(along: np.ndarray, areas: np.ndarray, power: int, slice_mm: float, ends: EndCaps) -> Cap:
     """The cap beyond the last section."""
-    slope, bend = _course(np.abs(along - along[-1]), areas)
-    area = float(areas[-1])
+    first = float(areas[-1] ** power)
+    slope, bend = _course(np.abs(along - along[-1]), areas**power)
     if ends == "none":
-        return Cap(area, slope, bend, 0.0)
+        return Cap(first, slope, bend, 0.0)
     if ends == "rounded":
-        length = _first_zero(area, slope, bend)
+        length = _first_zero(first, slope, bend)
         if length is not None and length <= slice_mm * (1 + ROUNDING_ERROR):
-            return Cap(area, slope, bend, length)
+            return Cap(first, slope, bend, length)
+    leans = slope / (power * areas[-1] ** (power - 1)) / (2 * np.sqrt(np.pi * areas[-1]))
+    taper = _taper(areas, leans) if ends == "rounded" else 0.0
     half = 0.5 * slice_mm
-    after = area + slope * half + bend * half**2
-    limited = float(np.clip(after, area / CAP_CHANGE, area * CAP_CHANGE))
+    after = first + slope * half + bend * half**2
+    limited = float(np.clip(after, first / CAP_CHANGE**power, first * CAP_CHANGE**power))
     if limited != after:  # too steep to be believed: straight to the limit
-        slope, bend = (limited - area) / half, 0.0
-    rounding = _rounded_share(areas, slope * slice_mm) * slice_mm if ends == "rounded" else 0.0
-    return Cap(area, slope, bend, half, rounding)
+        slope, bend = (limited - first) / half, 0.0
+    return Cap(first, slope, bend, half, taper)
 
 
-def _rounded_share(areas: np.ndarray, growth: float) -> float:
-    """How far the edge of an end is rounded, 0..1; `growth` is that of the area towards the end, mm2 a slice."""
+def _taper(areas: np.ndarray, leans: float) -> float:
+    """How far an end tapers off, 0 (flat) to 1 (to nothing). `leans`: how a circle of its area grows, mm a mm."""
     if len(areas) < 3:
         return 0.0
     change = np.abs(np.diff(areas[-3:])).max() / areas[-1]
     varies = np.clip((change - SAME_AREA) / (ORGAN - SAME_AREA), 0.0, 1.0)
-    flares = np.clip(growth / areas[-1] / FLARING, 0.0, 1.0)
-    return float(varies * (1 - flares))
+    return float(varies * (1 - np.clip(leans / FLARING, 0.0, 1.0)))
 
 
-def _course(inwards: np.ndarray, areas: np.ndarray) -> tuple[float, float]:
+def _course(inwards: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     """Slope and half curvature, counted outwards, of the parabola through the last three sections (of two: the line)."""
-    if len(areas) == 1:
+    if len(values) == 1:
         return 0.0, 0.0
-    near = (areas[-2] - areas[-1]) / inwards[-2]
-    if len(areas) == 2:
+    near = (values[-2] - values[-1]) / inwards[-2]
+    if len(values) == 2:
         return float(-near), 0.0
-    far = (areas[-3] - areas[-1]) / inwards[-3]
+    far = (values[-3] - values[-1]) / inwards[-3]
     bend = (far - near) / (inwards[-3] - inwards[-2])
     return float(-(near - bend * inwards[-2])), float(bend)
 
 
-def _first_zero(area: float, slope: float, bend: float) -> float | None:
-    """The smallest positive x with area + slope x + bend x2 = 0; that of a parabola that only just misses 0 (a cone's
+def _first_zero(first: float, slope: float, bend: float) -> float | None:
+    """The smallest positive x with first + slope x + bend x2 = 0; that of a parabola that only just misses 0 (a cone's
     tip) is where it comes nearest."""
     if abs(bend) < 1e-12:
-        return -area / slope if slope < 0 else None
-    root = slope**2 - 4 * bend * area
+        return -first / slope if slope < 0 else None
+    root = slope**2 - 4 * bend * first
     if root < 0:
         lowest = -slope / (2 * bend)
-        touches = bend > 0 and lowest > 0 and area + 0.5 * slope * lowest < 0.01 * area
+        touches = bend > 0 and lowest > 0 and first + 0.5 * slope * lowest < 0.01 * first
         return lowest if touches else None
     candidates = [x for x in ((-slope - root**0.5) / (2 * bend), (-slope + root**0.5) / (2 * bend)) if x > 0]
     return min(candidates, default=None)

@@ -5,14 +5,15 @@ that moves a DVH more than anything else (Nelms et al. 2015, Med Phys 42:4435). 
 
 Between two contours the cross-sectional area follows a smooth curve (cubic, through every contour's area, its slope that
 of the parabola through the neighbours), so that a sphere, a cone and a cylinder keep their exact volume; the outline
-passes from one contour to the next by their signed distances (`sampling.py`).
+passes from one contour to the next by their signed distances (`sampling.py`). (Where the squares of the areas follow
+parabolas more closely, as in a cylinder across the slices, the curves are drawn through those: `area_curve.py`.)
 
 Beyond the first and last contour (`EndCaps`):
 rounded  the area goes on along the parabola through the last three contours. Where that reaches 0 before the next slice
          (which has no contour, so the structure ends before it), the structure ends there, as a sphere or a cone's tip.
-         Otherwise it ends half a slice on, flat with its edge rounded off (half a slice high, a slice wide). The edge
-         stays sharp where the last contours are copies of each other (a cylinder), where the structure flares (a cone's
-         base) and where fewer than three contours tell no course.
+         Otherwise it ends half a slice on: it tapers off to nothing there, which is also what fits the volumes and mean
+         doses that Eclipse tells (Testing/benchmarks/dvh). It ends flat where the last contours are copies of each other
+         (a cylinder), where the structure flares (a cone's base) and where fewer than three contours tell no course.
 half     the structure goes on for half a slice and ends flat.
 none     the structure ends at its first and last contour.
 """
