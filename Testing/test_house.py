@@ -61,6 +61,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/name_targets.py": "test_names.py",
     "FedRTDatasetLib/name_vocabulary.py": "test_names.py",
     "FedRTDatasetLib/name_words.py": "test_names.py",
+    "FedRTDatasetLib/image_references.py": "test_rtstruct_write.py",
     "FedRTDatasetLib/outline_fit.py": "test_outline.py",
     "FedRTDatasetLib/outline_thin.py": "test_outline.py",
     "FedRTDatasetLib/roles.py": "test_versions.py",
@@ -222,7 +223,12 @@ def test_the_list_of_files_tested_through_others_is_up_to_date():
     assert all((ROOT / "Testing" / name).is_file() for name in TESTED_THROUGH.values())
 
 
-DISTRIBUTIONS = {"dicomweb_client": "dicomweb-client", "nrrd": "pynrrd", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
+DISTRIBUTIONS = {
+    "dicomweb_client": "dicomweb-client",
+    "nrrd": "pynrrd",
+    "sklearn": "scikit-learn",
+    "tomli_w": "tomli-w",
+}
 THROUGH_OTHERS = {"torch": "the PyTorch extension", "httpx": "flwr", "uvicorn": "flwr", "google": "flwr"}
 THROUGH_OTHERS |= {"requests": "dicomweb-client"}
 """Imported, but not to be installed on their own inside Slicer -> who brings them."""
@@ -245,9 +251,7 @@ def test_a_room_requires_what_it_imports(module):
     import sys
 
     ours = {f"{name}Lib" for name in MODULES} | {"slicer", "qt", "ctk", "vtk", "PyTorchUtils"}
-    used = set().union(
-        *(top(imports(tree(path), everywhere=True)) for path in LIBRARY if room_of(path) == module)
-    )
+    used = set().union(*(top(imports(tree(path), everywhere=True)) for path in LIBRARY if room_of(path) == module))
     third_party = used - ours - set(sys.stdlib_module_names) - set(THROUGH_OTHERS)
     named = {re.split(r"[<>=!~ ]", line)[0] for line in requirements(module)}
     assert {DISTRIBUTIONS.get(name, name) for name in third_party} <= named

@@ -15,10 +15,10 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStruct
 from . import __version__
 from .atomic import replacing
 from .errors import FedRTError
+from .image_references import SliceReferences, frame_of_reference
 from .planning_names import LONGEST, interpreted_type, planning_names
 
 CONTOUR_DATA = 0x30060050
-DETACHED_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 DECIMALS = 4  # of a millimetre, in contours of our own
 LONGEST_EXPLICIT = 0xFFFE  # bytes of a decimal string value in Explicit VR (PS3.5 7.1.2)
 
@@ -105,10 +105,10 @@ def write_rtstruct(
     dataset.StructureSetLabel = label[:16]
     dataset.FrameOfReferenceUID = first.FrameOfReferenceUID
     dataset.PositionReferenceIndicator = first.get("PositionReferenceIndicator", "")
-    dataset.ReferencedFrameOfReferenceSequence = [_frame_of_reference(images)]
+    dataset.ReferencedFrameOfReferenceSequence = [frame_of_reference(images)]
     numbered = list(zip(_numbers(rois), rois, strict=True))
     dataset.StructureSetROISequence = [_declaration(n, roi, first) for n, roi in numbered]
-    slices = _SliceFinder(images)
+    slices = SliceReferences(images)
     dataset.ROIContourSequence = [_contours(n, roi, slices) for n, roi in numbered]
     dataset.RTROIObservationsSequence = [_observation(n, roi) for n, roi in numbered]
     dataset.ApprovalStatus = "UNAPPROVED"
@@ -195,27 +195,6 @@ def _copy_patient_and_study(dataset: Dataset, image: Dataset) -> None:
         dataset.StudyDescription = str(image.StudyDescription or "")
 
 
-def _frame_of_reference(images: list[Dataset]) -> Dataset:
-    series = Dataset()
-    series.SeriesInstanceUID = images[0].SeriesInstanceUID
-    series.ContourImageSequence = [_reference(image) for image in images]
-    study = Dataset()
-    study.ReferencedSOPClassUID = DETACHED_STUDY_MANAGEMENT
-    study.ReferencedSOPInstanceUID = images[0].StudyInstanceUID
-    study.RTReferencedSeriesSequence = [series]
-    frame = Dataset()
-    frame.FrameOfReferenceUID = images[0].FrameOfReferenceUID
-    frame.RTReferencedStudySequence = [study]
-    return frame
-
-
-def _reference(image: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = image.SOPClassUID
-    item.ReferencedSOPInstanceUID = image.SOPInstanceUID
-    return item
-
-
 def _declaration(number: int, roi: RoiContours, image: Dataset) -> Dataset:
     item = Dataset()
     item.ROINumber = number
@@ -227,7 +206,7 @@ def _declaration(number: int, roi: RoiContours, image: Dataset) -> Dataset:
     return item
 
 
-def _contours(number: int, roi: RoiContours, slices: "_SliceFinder") -> Dataset:
+def _contours(number: int, roi: RoiContours, slices: "SliceReferences") -> Dataset:
     item = Dataset()
     item.ROIDisplayColor = list(roi.color)
     item.ReferencedROINumber = number
@@ -240,12 +219,12 @@ def _contours(number: int, roi: RoiContours, slices: "_SliceFinder") -> Dataset:
     return item
 
 
-def _contour(number: int, kind: str, points: np.ndarray, slices: "_SliceFinder", decimals: int | None) -> Dataset:
+def _contour(number: int, kind: str, points: np.ndarray, slices: "SliceReferences", decimals: int | None) -> Dataset:
     item = Dataset()
     points = np.asarray(points, dtype=np.float64)
-    image = slices.image_at(points)
-    if image is not None:
-        item.ContourImageSequence = [_reference(image)]
+    reference = slices.reference_at(points)
+    if reference is not None:
+        item.add(reference)
     item.ContourGeometricType = kind
     item.NumberOfContourPoints = len(points)
     item.ContourNumber = number
@@ -278,21 +257,3 @@ def decimal_string(value: float, decimals: int | None = DECIMALS) -> str:
     if not 0 < len(text) <= 16:
         text = next(short for digits in range(17, 0, -1) if len(short := f"{value:.{digits}g}") <= 16)
     return "0" if text == "-0" else text
-
-
-class _SliceFinder:
-    """Finds the slice a contour lies on, by its distance along the normal."""
-
-    def __init__(self, images: list[Dataset]) -> None:
-        orientation = np.array([float(v) for v in images[0].ImageOrientationPatient])
-        self._normal = np.cross(orientation[:3], orientation[3:])
-        offsets = np.array([np.dot([float(v) for v in image.ImagePositionPatient], self._normal) for image in images])
-        order = np.argsort(offsets)
-        self._offsets = offsets[order]
-        self._images = [images[i] for i in order]
-        self._reach = float(np.median(np.diff(self._offsets))) * 0.5 + 1e-3 if len(images) > 1 else np.inf
-
-    def image_at(self, points: np.ndarray) -> Dataset | None:
-        offset = float(points.mean(axis=0) @ self._normal)
-        nearest = int(np.argmin(np.abs(self._offsets - offset)))
-        return self._images[nearest] if abs(self._offsets[nearest] - offset) <= self._reach else None
