@@ -231,7 +231,8 @@ def _lowest(image) -> float:
 def resample_mask(mask, reference, grid: Grid, transform=None):
     """A mask [z, y, x] on `reference`'s grid as uint8 on `grid`: where the interpolated coverage is at least one half.
 
-    On a grid with the reference's own voxels nothing is interpolated. `transform` as for `resample`.
+    On a grid with the reference's own voxels nothing is interpolated; else only the box round the structure is looked at.
+    `transform` as for `resample`.
     """
     import numpy as np
     import SimpleITK as sitk
@@ -241,5 +242,57 @@ def resample_mask(mask, reference, grid: Grid, transform=None):
     image = orient(image)
     if transform is None and grid == grid_of(image):
         return sitk.GetArrayFromImage(image)
-    coverage = resample(sitk.Cast(image, sitk.sitkFloat32), grid, outside=0.0, transform=transform)
-    return (sitk.GetArrayViewFromImage(coverage) >= 0.5).astype(np.uint8)
+    on_grid = np.zeros(grid.size[::-1], np.uint8)
+    box = _box_of(image, grid)
+    if box is None:
+        return on_grid
+    image = sitk.RegionOfInterest(image, *box)
+    start, part = _part_of(grid, image, transform)
+    if part is None:
+        return on_grid
+    coverage = resample(sitk.Cast(image, sitk.sitkFloat32), part, outside=0.0, transform=transform)
+    place = tuple(slice(first, first + count) for first, count in zip(start[::-1], part.size[::-1], strict=True))
+    on_grid[place] = sitk.GetArrayViewFromImage(coverage) >= 0.5
+    return on_grid
+
+
+def _box_of(mask, grid: Grid):
+    """Size and start (x, y, z) of the box round a mask image, wide enough for the smoothing of `resample`; None if empty."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayViewFromImage(mask)
+    along = [np.flatnonzero(values.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
+    if not len(along[0]):
+        return None
+    start, size = [], []
+    for axis, (found, new) in enumerate(zip(along, _spacing_along(mask, grid), strict=True)):
+        old, whole = mask.GetSpacing()[axis], mask.GetSize()[axis]
+        margin = 3 + int(np.ceil(5 * _sigma(old, new, whole) / old))
+        first, last = max(int(found[0]) - margin, 0), min(int(found[-1]) + margin, whole - 1)
+        start.append(first)
+        size.append(last - first + 1)
+    return size, start
+
+
+def _part_of(grid: Grid, image, transform):
+    """Where in `grid` (start x, y, z) `image` lies, and that part of the grid; None where they do not meet."""
+    import numpy as np
+
+    ends = np.array([[-1.0, n] for n in image.GetSize()])
+    corners = [
+        image.TransformContinuousIndexToPhysicalPoint([float(ends[a][i >> a & 1]) for a in range(3)]) for i in range(8)
+    ]
+    if transform is not None:
+        back = transform.GetInverse()
+        corners = [back.TransformPoint(corner) for corner in corners]
+    direction, origin = np.reshape(grid.direction, (3, 3)), np.array(grid.origin_mm)
+    index = (np.array(corners) - origin) @ direction / np.array(grid.spacing_mm)
+    start = np.clip(np.floor(index.min(axis=0)).astype(int), 0, grid.size)
+    end = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, grid.size)
+    if np.any(end <= start):
+        return start.tolist(), None
+    moved = origin + direction @ (start * np.array(grid.spacing_mm))
+    return start.tolist(), grid.model_copy(
+        update={"size": tuple((end - start).tolist()), "origin_mm": tuple(moved.tolist())}
+    )
