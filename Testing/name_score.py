@@ -2,7 +2,8 @@
 
 The rule: an answer is *right* if it is the true TG-263 name, or none where the truth is a planning helper or cannot be told
 from the name. *Abstained*: no answer although there is one (or a helper not recognised as such). *Wrong*: another name.
-A *side error* is an answer, or a suggestion below the confidence that is used, that names a side which the truth does not have.
+A *side error* is an answer, or a suggestion below the confidence that is used, that names a side which the truth does not have
+(`undecided R`: the side is told, but not which of several).
 """
 
 from collections import Counter
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from FedRTDatasetLib.anatomy_table import side_of
 from FedRTDatasetLib.name_proposal import CONFIDENT, propose
 
-NO_NAME = ("helper", "undecided")
+NO_NAME = ("helper", "undecided", "undecided L", "undecided R")
 
 
 @dataclass
@@ -51,7 +52,8 @@ def score(names: Iterable[tuple[str, str, str]], answers: Callable[[str], Answer
     for roi_name, truth, kind in names:
         used, suggested, helper = answers(roi_name)
         expected = None if truth in NO_NAME else truth
-        if suggested and not helper and side_of(suggested) not in ("", side_of(truth)):
+        side = truth[-1] if truth in ("undecided L", "undecided R") else side_of(truth)
+        if suggested and not helper and side_of(suggested) not in ("", side):
             result.sides.append((roi_name, truth, suggested))
         if used != expected and used is not None:
             result.wrong.append((roi_name, truth, used))

@@ -18,13 +18,17 @@ SPELT_OUT = {
     "A": "Artery", "V": "Vein", "Glnd": "Gland", "Musc": "Muscle", "VB": "Vertebra", "Lobe": "Lobe", "Cavity": "Cavity",
     "Sinus": "Sinus", "Bone": "Bone", "Canal": "Canal", "Joint": "Joint", "Valve": "Valve", "Kidney": "Kidney", "Colon": "Colon",
     "Submand": "Submandibular", "Subling": "Sublingual", "OpticNrv": "Optic Nerve", "OpticChiasm": "Optic Chiasm",
-    "BrachialPlex": "Brachial Plexus", "SpinalCord": "Spinal Cord", "SpinalCanal": "Spinal Canal", "SeminalVes": "Seminal Vesicles",
+    "BrachialPlex": "Brachial Plexus", "SpinalCord": "Spinal Cord",
+    "SpinalCanal": "Spinal Canal",
+    "SeminalVes": "Seminal Vesicles",
     "PenileBulb": "Penile Bulb", "CaudaEquina": "Cauda Equina", "GreatVes": "Great Vessels", "Hypothalmus": "Hypothalamus",
-    "Decending": "Descending", "Sup": "Superior", "Int": "Internal", "Ext": "External", "Maxilry": "Maxillary", "TM": "Temporomandibular",
+    "Decending": "Descending", "Sup": "Superior", "Int": "Internal", "Ext": "External", "Maxilry": "Maxillary",
+    "TM": "Temporomandibular",
     "Constrict": "Constrictor", "I": "Inferior", "S": "Superior", "M": "Middle", "Asc": "Ascending", "Thyroid": "Thyroid",
     "Venacava": "Vena Cava", "Chestwall": "Chest Wall", "Brainstem": "Brain Stem", "Hardpalate": "Hard Palate", "VocalCord":
     "Vocal Cord", "PubicSymphys": "Pubic Symphysis", "Retrophar": "Retropharyngeal", "Prox": "Proximal", "Dist": "Distal",
-    "Sclmast": "Sternocleidomastoid", "SacralPlex": "Sacral Plexus", "BileDuct": "Bile Duct", "ThecalSac": "Thecal Sac",
+    "Sclmast": "Sternocleidomastoid", "SacralPlex": "Sacral Plexus",
+    "BileDuct": "Bile Duct", "ThecalSac": "Thecal Sac",
     "Cerv": "Cervical", "Lum": "Lumbar", "Thor": "Thoracic",
 }  # fmt: skip
 
@@ -56,7 +60,7 @@ def _of_parts(entry: Tg263Name, chance: random.Random) -> list[tuple[str, str]]:
     spelt = re.sub(r"\b[A-Za-z]+\b", lambda m: SPELT_OUT.get(m[0], m[0]), base.replace("_", " "))
     if base == "VB_L" or "Neck_VB" in base:  # the L of lumbar, and level VB of the neck
         spelt = base
-    told = entry.kind == "anatomic" and (sided or not entry.side) and f"{base}_L" not in primary_names() or sided
+    told = sided or (entry.kind == "anatomic" and not entry.side and f"{base}_L" not in primary_names())
     if told and spelt not in (base, base.replace("_", " ")) and not _generic(entry):
         side = f" {SIDES[entry.side][0]}" if sided else ""
         found.append((f"{spelt}{side}", "words spelt out"))

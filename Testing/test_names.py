@@ -2,14 +2,19 @@
 
 import csv
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.name_words import without_accents
 from FedRTDatasetLib.names import COLUMNS, CONFIDENT, NameMap, propose
 from FedRTDatasetLib.phantom_hospitals import HOSPITALS
 from FedRTDatasetLib.structures import shipped_structures, table_rows
+from FedRTDatasetLib.tg263 import primary_names
+from name_lists import HELD_OUT, lists
+from name_score import score
 from roi_names import expected
 
 TG263 = Path(os.environ.get("FEDRT_TEST_DATA", "")) / "nomenclature" / "tg263.csv"
@@ -78,6 +83,57 @@ def test_undecided_are_the_names_somebody_has_to_settle():
     assert not any(names.is_undecided(name) for name in ("Rectum", "z_ring", "Bladder-PTV", "Couch", "PTV_6000"))
 
 
+def test_all_primary_names_are_known_in_either_order():
+    assert len(primary_names()) == 717
+    for name, entry in primary_names().items():
+        for spelling in (name, entry.reverse, name.upper(), name.replace("_", " ")):
+            proposal = propose(spelling)
+            assert proposal.tg263 == name, spelling
+            assert proposal.recognised
+            assert proposal.is_helper == entry.is_helper
+            assert NameMap().lookup(spelling) == (None if entry.is_helper else name)
+
+
+@pytest.mark.parametrize("name", lists())
+def test_97_percent_right_and_no_wrong_side(name):
+    """What the rules were made on, what they were bettered on, and what was held out: each list for itself."""
+    result = score(lists()[name])
+    assert result.sides == []
+    assert result.share >= 0.97, (result.wrong, result.abstained)
+    assert len(result.wrong) <= 0.002 * result.total, result.wrong
+
+
+def test_97_percent_right_of_everything_held_out():
+    result = score([name for held_out in HELD_OUT for name in lists()[held_out]])
+    assert result.total > 4500
+    assert result.share >= 0.97
+
+
+OTHER_SIDE = {"left": "right", "lt": "rt", "l": "r", "izq": "der", "izquierda": "derecha", "izquierdo": "derecho",
+              "links": "rechts", "li": "re", "linke": "rechte", "gauche": "droite", "sx": "dx", "sinistra": "destra",
+              "sinistro": "destro", "lewa": "prawa", "lewy": "prawy", "lewe": "prawe", "αρ": "δε", "αριστερος": "δεξιος",
+              "αριστερη": "δεξια"}  # fmt: skip
+OTHER_SIDE |= {right: left for left, right in OTHER_SIDE.items()}
+OTHER_SIDE = {without_accents(word): other for word, other in OTHER_SIDE.items()}
+
+
+def test_the_other_sides_word_means_the_other_side():
+    """For every name of every list that has exactly one word of a side: the opposite word never gives the same side."""
+    changed = 0
+    for names in lists().values():
+        for roi_name, _, _ in names:
+            words = re.split(r"([\s_\-.,()]+)", roi_name)
+            sides = [n for n, word in enumerate(words) if without_accents(word) in OTHER_SIDE]
+            if len(sides) != 1:
+                continue
+            found = side_of(propose(roi_name).tg263)
+            words[sides[0]] = OTHER_SIDE[without_accents(words[sides[0]])]
+            other = side_of(propose("".join(words)).tg263)
+            assert found is None or other != found, roi_name
+            changed += found is not None and other is not None
+    assert changed > 1500
+
+
 # --- the table -----------------------------------------------------------------------------------------------------------
 
 
@@ -97,7 +153,12 @@ def test_table_is_consistent():
 @pytest.mark.skipif(not TG263.exists(), reason="FEDRT_TEST_DATA has no TG-263 list")
 def test_table_holds_tg263_names():
     with open(TG263, encoding="utf-8-sig", newline="") as file:
-        official = {row["TG263-Primary Name"].strip() for row in csv.DictReader(file)}
+        rows = {row["TG263-Primary Name"].strip(): row for row in csv.DictReader(file)}
+    official = set(rows)
+    assert set(primary_names()) == official
+    for name, entry in primary_names().items():
+        assert entry.reverse == rows[name]["TG-263-Reverse Order Name"].strip()
+        assert entry.fma in ("", rows[name]["FMAID"].strip())
     # The list gives target types once; p (primary) and n (nodal) are TG-263's own classifiers to them.
     targets = {base + suffix for base in ("GTV", "CTV", "PTV") for suffix in "pn"}
     assert {row["name"] for row in table_rows()} <= official | targets

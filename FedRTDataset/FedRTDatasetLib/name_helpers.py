@@ -11,6 +11,7 @@ from .name_words import Words, without_accents
 TARGETS = ("gtv", "ctv", "itv", "ptv")
 
 _WITH_NUMBER = re.compile(r"(prv|ring|opt|iso|couch|bolus|avoid|dose|shell|marker|seed|clip)\d*$")
+_IDLE = "says nothing"
 _GERMAN_ENDINGS = ("artefakt", "artefakte", "prothese", "prothesen", "implantat", "kontrastmittel")
 _COMBINING = frozenset(without_accents(
     "minus sub without sin ohne sans senza bez zonder χωρις crop cropped not in inside outside out and und y et e en i of ex "
@@ -19,11 +20,26 @@ _COMBINING = frozenset(without_accents(
 
 
 @functools.cache
-def _kind_of() -> dict[str, str]:
-    """Word -> kind of helper, from `data/helper_words.csv`, in eight languages."""
+def _words_by_kind() -> dict[str, list[str]]:
+    """Kind -> words in eight languages, from `data/helper_words.csv`."""
     text = resources.files(__package__).joinpath("data", "helper_words.csv").read_text(encoding="utf-8")
-    rows = csv.DictReader(text.splitlines())
-    return {word: row["kind"] for row in rows for word in without_accents(row["words"]).split()}
+    return {row["kind"]: without_accents(row["words"]).split() for row in csv.DictReader(text.splitlines())}
+
+
+@functools.cache
+def _kind_of() -> dict[str, str]:
+    return {word: kind for kind, words in _words_by_kind().items() if kind != _IDLE for word in words}
+
+
+@functools.cache
+def idle_words() -> frozenset[str]:
+    """Words that tell who drew a structure, on what image and how finished or full it is, not what it is."""
+    return frozenset(_words_by_kind()[_IDLE])
+
+
+def starts_as_helper(roi_name: str) -> bool:
+    """True where the first sign alone takes a name out of evaluation (`_Bladder`, `~Bladder`)."""
+    return roi_name.strip()[:1] in tuple("_~#$*")
 
 
 def marked_as_helper(roi_name: str, words: Words) -> str | None:
@@ -37,7 +53,7 @@ def marked_as_helper(roi_name: str, words: Words) -> str | None:
         or re.match(r"z+[A-Z]", roi_name.strip())
     ):
         return "marked as not for evaluation"
-    if text[0] in "_~#$*":
+    if starts_as_helper(text):
         return "marked as not for evaluation"
     if (
         "%" in text

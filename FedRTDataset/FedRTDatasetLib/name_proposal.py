@@ -8,25 +8,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .name_helpers import marked_as_helper, worded_as_helper
+from .name_helpers import idle_words, marked_as_helper, starts_as_helper, worded_as_helper
 from .name_misspelt import misspelt_families
 from .name_targets import OPEN_TARGETS, is_target, target
 from .name_vocabulary import Family, own_letters, vocabulary
-from .name_words import BOTH, Words, glued_sides, key_of, split_name, split_words, take_sides
+from .name_words import BOTH, Words, glued_sides, key_of, split_name, take_sides
 from .tg263 import exactly, primary_names
 
 CONFIDENT = 0.9
 """Proposals from this confidence on are used without waiting for a reviewer."""
 
 _ROLE = re.compile(r"^\s*((oars?|organs? at risk|rtog|nrg|tg-?263|roi|struct)[\s_\-:]+|o_)(?=\w{2})", re.IGNORECASE)
-_IDLE = split_words(
-    "auto ai dl dlc abas atlas mim limbus mvision autoseg autosegmentation autocontour tps final new edited edit corr corrected "
-    "corrige korr korrigiert rev reviewed approved checked ok oar roi structure contour contoured kontur vol volume ct pct planct "
-    "planningct tac tdm tk def definitive orig original copy draft neu nuevo nueva nouveau nuovo nuova nieuw nowy only nur solo "
-    "full llena lleno voll volle pleine plein piena pieno pelny γεματη empty vacia vacio leer vide vuota vuoto leeg pusty αδεια "
-    "whole entire ganz ganze gesamt ges entier entiere completo completa entero entera intero intera toto caly cala ολοκληρο combined"
-)
-"""Words that tell who drew a structure, on what and how finished it is, not what it is."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class NameProposal:
 def propose(roi_name: str) -> NameProposal:
     """What a ROI name means."""
     exact = exactly(roi_name)
-    if exact is not None:
+    if exact is not None and not starts_as_helper(roi_name):
         entry = primary_names().get(exact)
         if entry is None or entry.is_helper:
             return NameProposal(exact, 0.0, f"helper: TG-263 name of {_helper_kind(exact)}")
@@ -141,7 +133,7 @@ def _of_families(
 
 def _less_directly(words: Words) -> NameProposal:
     """What is left after vendors' words and numbers, a side written onto the word, or one wrong letter."""
-    kept = [word for word in words.words if word not in _IDLE and not re.fullmatch(r"v\d+", word)]
+    kept = [word for word in words.words if word not in idle_words() and not re.fullmatch(r"v\d+", word)]
     rule = "words of no meaning ignored" if len(kept) < len(words.words) else ""
     if len(kept) > 1 and kept[0].isdigit():
         kept, rule = kept[1:], "list number ignored"
