@@ -6,7 +6,7 @@ from dicom_maker import AXIAL, ORIENTATIONS, ellipse, make_series
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.geometry import SliceStack, stack_of_image, to_image
 from FedRTDatasetLib.rasterise import fill_even_odd, rasterise, rasterise_roi
-from FedRTDatasetLib.rtstruct_read import CLOSED, XOR, Contour, Roi
+from FedRTDatasetLib.rtstruct_read import CLOSED, XOR, Contour, Roi, read_rtstruct
 from FedRTDatasetLib.series import load_series
 
 
@@ -415,3 +415,33 @@ def test_many_small_contours_on_a_slice():
     centres = [(x, y) for y in range(10, 40) for x in range(10, 40) if (x + y) % 2]
     mask = rasterise([on_slice(stack, 1, diamond + centre) for centre in centres], stack)[0][1]
     assert {(x, y) for y, x in np.argwhere(mask)} == set(centres)
+
+
+REAL = {
+    # structure sets on their images: closed contours, and what is odd about the set
+    "cerr_lung": (3, {}),
+    "eclipse_prostate": (1, {}),
+    "oncentra_phantom": (1, {"open_contours": 2}),
+    "rtutils": (1, {"beyond_contours": 4}),
+    "sarcoma_ct": (8, {}),
+    "sarcoma_fullsize_mr": (1, {}),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_structure_sets(real_data, name):
+    """Every contour of every planning system lands on a slice, but for those whose slices are not there."""
+    index = index_folders([real_data / name])
+    sets, odd = 0, dict.fromkeys(("open_contours", "beyond_contours", "broken_contours", "tilted_contours"), 0)
+    for uid, series_uid in index.links.items():
+        image = load_series(index.series[series_uid], index.structure_sets[uid].image_uids)
+        sets += 1
+        for one in read_rtstruct(index.structure_sets[uid].path):
+            made = rasterise_roi(one, image.stack)
+            assert made.record.voxels == np.count_nonzero(made.mask)
+            assert (made.record.voxels > 0) == (made.record.closed_contours > 0)
+            assert made.record.moved_slices == made.record.interpolated_slices == []
+            for what in odd:
+                odd[what] += getattr(made.record, what)
+    assert sets >= REAL[name][0]
+    assert odd == dict.fromkeys(odd, 0) | REAL[name][1]
