@@ -136,7 +136,10 @@ def _check(path: Path | str, images: list[Dataset], rois: list[RoiContours]) -> 
 
 def _check_text(path: Path | str, dataset: Dataset, character_set: str) -> None:
     """pydicom would write question marks for what the character set lacks."""
-    texts = [str(dataset.get(keyword, "")) for keyword in ("PatientName", "ReferringPhysicianName", "StudyDescription")]
+    texts = [
+        str(dataset.get(keyword, ""))
+        for keyword in ("PatientName", "ReferringPhysicianName", "StudyDescription", "StructureSetLabel")
+    ]
     texts += [item.ROIName + item.get("ROIDescription", "") for item in dataset.StructureSetROISequence]
     try:
         "".join(texts).encode(python_encoding.get(character_set, "utf-8"))

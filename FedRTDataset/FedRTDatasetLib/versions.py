@@ -218,7 +218,7 @@ def _store(case: CaseRecord, record: VersionRecord, masks: dict, approved: bool)
             taken = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
             record = record.model_copy(update={"number": max(taken, default=0) + 1})
             write_record(partial / RECORD, record)
-            with contextlib.suppress(FileExistsError, OSError):
+            with contextlib.suppress(OSError):
                 os.rename(partial, folder / f"{record.number:04d}")
                 return record
             if not (folder / f"{record.number:04d}").exists():
