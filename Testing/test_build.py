@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import string
 import zlib
@@ -16,6 +17,7 @@ from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
 from FedRTDatasetLib import build as build_module
 from FedRTDatasetLib.build import build_dataset
 from FedRTDatasetLib.build_settings import BuildSettings
+from FedRTDatasetLib.contours import read_contours
 from FedRTDatasetLib.dataset import Dataset, read_image, read_structures
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
@@ -23,6 +25,7 @@ from FedRTDatasetLib.names import NameMap
 from FedRTDatasetLib.notes import TEXTS, Check, sentence
 from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.pseudonym import SiteKey
+from FedRTDatasetLib.rtstruct_read import read_rtstruct
 from pydantic import ValidationError
 
 OWN_GRID = BuildSettings(name="test", structures=("Bladder", "Rectum"), processing=Processing(intensity="none"))
@@ -424,6 +427,44 @@ def test_a_name_that_geometry_contradicts_is_not_used_until_a_person_decides(tmp
     (case,) = Dataset.open(tmp_path / "out").cases
     assert case.labelled == ["Bladder"]
     assert names.is_undecided("Rectum")
+
+
+def test_every_kind_of_problem_has_a_sentence():
+    from FedRTDatasetLib.index_findings import KINDS
+
+    assert TEXTS.keys() >= KINDS
+    library = Path(build_module.__file__).parent
+    written = set(re.findall(r'(?:Check\(\s*kind=|Problem\(|skipped\.add\()\s*"([a-z0-9-]+)"',
+                             "\n".join(path.read_text(encoding="utf-8") for path in library.rglob("*.py"))))  # fmt: skip
+    assert len(written) > 20
+    assert written - {"note"} <= TEXTS.keys()
+
+
+def test_a_link_by_the_frame_of_reference_alone_is_told_in_the_case(tmp_path):
+    series = make_series(tmp_path / "in")
+    path = add_rtstruct(series, {"Bladder": [series.plane(3, ellipse((40, 30), (20, 12)))]})
+    dataset = pydicom.dcmread(path)
+    del dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence
+    for item in dataset.ROIContourSequence:
+        for contour in item.ContourSequence:
+            del contour.ContourImageSequence
+    dataset.save_as(path)
+    build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    assert "link-doubtful" in {check.kind for check in case.checks}
+
+
+def test_the_contours_as_drawn_are_kept_beside_the_mask(tmp_path):
+    series = make_series(tmp_path / "in")
+    polygons = [series.plane(k, ellipse((40, 30), (20, 12))) for k in range(2, 6)]
+    path = add_rtstruct(series, {"Harnblase": polygons, "Bladder Doe": polygons[:1]})
+    build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    (stored,) = read_contours(case.folder / "contours.npz")
+    (drawn, _) = read_rtstruct(path)
+    assert stored.name == "Bladder"
+    assert all(np.array_equal(a.points, b.points) for a, b in zip(stored.contours, drawn.contours, strict=True))
+    assert "contours.npz" in case.sha256
 
 
 def test_every_text_can_be_made_from_its_numbers():

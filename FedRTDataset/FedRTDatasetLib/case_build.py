@@ -158,10 +158,7 @@ def _beyond_dose(structures: CaseStructures, dose, grid: Grid, link: Link) -> di
 
 def _anatomy(source: CaseSource, structures: CaseStructures, grid: Grid) -> tuple[list[Check], list[tuple[str, str]]]:
     """What the shapes and places of the structures say; and about which ROI names they raise doubts."""
-    try:
-        from .anatomy import QUESTIONS_NAME, check_structures
-    except ImportError:
-        return [], []
+    from .anatomy import QUESTIONS_NAME, check_structures
 
     findings = check_structures(structures.masks, grid)
     checks = [Check(kind=f.kind, severity=f.severity, structure=f.structure) for f in findings]
@@ -185,6 +182,7 @@ def _maximum(image) -> float:
 
 
 def _write_files(folder: Path, images: CaseImages, structures: CaseStructures, dose) -> None:
+    from .contours import write_contours
     from .volume_file import write_volume
 
     for file, image in images.images.items():
@@ -196,6 +194,6 @@ def _write_files(folder: Path, images: CaseImages, structures: CaseStructures, d
         [structure(n) for n in ordered],
         images.images["image.nrrd"],
     )
-    # CONTOURS
+    write_contours(folder / "contours.npz", structures.rois.items())
     if dose is not None:
         write_volume(folder / "dose.nrrd", dose)

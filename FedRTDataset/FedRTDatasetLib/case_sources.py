@@ -124,6 +124,8 @@ class CaseFinder:
                 self._skipped.add("structure-set-unused", text, case=case_id, path=unused.structure_set.path)
         if not chosen.on_primary:
             checks.append(Check(kind="structure-set-of-other-image", values={"registrations": chosen.link.steps}))
+        if _is_doubtful(chosen):
+            checks.append(Check(kind="link-doubtful", severity="warning"))
         others, missing = [], []
         for number, choice in enumerate(self._choices.others, 1):
             self._find_other(number, choice, primary, others, checks, missing)
@@ -215,3 +217,9 @@ class CaseFinder:
                 text = f"{entry.path.name} is a deformable registration, which FedRT does not apply."
                 self._skipped.add("registration-deformable", text, path=entry.path)
         return read
+
+
+def _is_doubtful(chosen: Candidate) -> bool:
+    """Whether a structure set names neither the series nor one of its images, so that only the frame of reference ties them."""
+    rt, series = chosen.structure_set, chosen.series
+    return series.uid not in rt.series_uids and not any(uid in series.files for uid in rt.image_uids)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .case_sources import CaseSource
-from .geometry import stack_of_image, to_image
+from .geometry import orthogonal_grid, stack_of_image
 from .notes import Check, Step
 from .preprocess import Grid, resample_mask
 from .rasterise import RasterRecord, rasterise_roi
@@ -31,7 +31,7 @@ def draw_structures(source: CaseSource, drawn_on: LoadedSeries, grid: Grid) -> C
     """
     case = CaseStructures()
     link = source.chosen.link
-    reference = to_image(drawn_on.array, drawn_on.stack)
+    reference = _empty_on(orthogonal_grid(drawn_on.stack))
     stack, own = stack_of_image(reference), grid_reference(reference, link)
     transform = None if link.steps == 0 or link.is_rigid else resampling_transform(link)
     if link.steps:
@@ -77,6 +77,16 @@ def _in_other_frames(rois: list[Roi], frame: str, case: CaseStructures) -> set[i
         case.checks.append(Check(kind="frame-differs", severity="warning"))
         return set()
     return other
+
+
+def _empty_on(grid: Grid):
+    import SimpleITK as sitk
+
+    image = sitk.Image(grid.size, sitk.sitkUInt8)
+    image.SetSpacing(grid.spacing_mm)
+    image.SetOrigin(grid.origin_mm)
+    image.SetDirection(grid.direction)
+    return image
 
 
 def grid_reference(reference, link: Link):

@@ -110,6 +110,9 @@ TEXTS = {
     "missing-uid": "a series lacks its UIDs: taken as one by folder and frame of reference.",
     "multi-frame": "an enhanced multi-frame image, which is not read.",
     "deformable": "a deformable registration, which is not applied.",
+    "patient-absent": "a patient who was asked for is not there.",
+    "not-received": "images or objects that were asked for were not received.",
+    "file-missing": "a file that a database lists is not there.",
     "patient-mismatch": "a file belongs to another patient than the images it refers to.",
     "doubtful-link": "a structure set is linked to its images by the frame of reference alone.",
     "several-structure-sets": "several structure sets on one series: one is used.",
@@ -139,7 +142,8 @@ class Check(_Frozen):
     @property
     def text(self) -> str:
         """The sentence."""
-        return sentence(self.kind, {"structure": self.structure or "structures", "image": self.image or "primary", **self.values})
+        named = {"structure": self.structure or "structures", "image": self.image or "primary"}
+        return sentence(self.kind, {**named, **self.values})
 
     def as_finding(self) -> Finding:
         """In the common form of checks."""
