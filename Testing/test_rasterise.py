@@ -350,6 +350,8 @@ def test_contour_across_the_slices_is_left_out_and_told():
     made = rasterise_roi(roi([upright, on_slice(stack, 4, circle(*BIG))]), stack)
     assert made.record.tilted_contours == 1
     assert np.flatnonzero(made.mask.any(axis=(1, 2))).tolist() == [4]
+    alone = rasterise_roi(roi([upright]), stack)
+    assert (alone.record.tilted_contours, alone.record.voxels) == (1, 0)
 
 
 def test_structure_smaller_than_a_voxel():

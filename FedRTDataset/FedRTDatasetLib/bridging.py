@@ -64,7 +64,7 @@ def bridge(
     """
     done = Bridged()
     taken = {plane.k for plane in planes if plane.k is not None}
-    if len(taken) == len(planes) and max(taken) - min(taken) < len(taken):
+    if not planes or (len(taken) == len(planes) and max(taken) - min(taken) < len(taken)):
         return done  # a contour on every slice from first to last
     at = np.array([plane.offset for plane in planes])
     bridged = _bridged_gaps(at, stack, drawn_on)
