@@ -75,7 +75,7 @@ class SliceStack:
         relative = self.positions - self.positions[0]
         in_plane = np.stack([relative @ self.row_direction, relative @ self.column_direction], axis=1)
         pixels = in_plane / np.array(self.spacing)
-        within = max(0.05, SHEAR_TOLERANCE_PIXELS * min(self.spacing))
+        within = max(POSITION_TOLERANCE_MM, SHEAR_TOLERANCE_PIXELS * min(self.spacing))
         return pixels if np.abs(in_plane).max() > within else np.zeros_like(pixels)
 
     @property
