@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_whole_objects_and_the_next_run_goes_on(tmp_path):
             assert running.returncode == 130, said
             assert said == "fedrt: interrupted; start the same command again to go on\n"
             here = {path for path in (tmp_path / "cache").rglob("*.dcm") if not path.name.startswith(".")}
-            assert 20 <= len(here) < 150
+            assert 10 <= len(here) < 150
             stamps = {path: path.stat().st_mtime_ns for path in here}
             again = subprocess.run(command, capture_output=True, text=True, timeout=120)
             assert again.returncode == 0, again.stderr

@@ -51,6 +51,8 @@ class UnreliableNetwork:
                 except OSError:
                     client.close()
                     continue
+                for end in (client, server):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._forward, args=(client, server, None), daemon=True).start()
                 threading.Thread(target=self._forward, args=(server, client, self._cut_after), daemon=True).start()
 
@@ -59,6 +61,9 @@ class UnreliableNetwork:
         with contextlib.suppress(OSError):
             while data := source.recv(8192):
                 brought += len(data)
+                if hasattr(socket, "TCP_QUICKACK"):  # a proxy that waits would make every object 40 ms slower
+                    for end in (source, target):
+                        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 if limit is not None and brought > limit and self._left > 0:
                     self._left -= 1
                     self.cuts += 1

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import FedRTError
 from .addresses import Pacs
-from .pacs_receiver import Intake, StoreReceiver, storage_contexts
+from .pacs_receiver import Intake, StoreReceiver, quick_handlers, storage_contexts
 from .remote import ConnectionLost, RemoteSeries, RemoteStudy, referenced
 from .tls import client_context
 
@@ -176,7 +176,7 @@ class PacsArchive:
 
     def _associate(self, models: list, contexts=(), roles=(), handlers=()):
         """An established association for `models` (SOP classes that must be accepted) and storage `contexts`."""
-        from pynetdicom import AE, build_context, evt
+        from pynetdicom import AE, build_context
 
         address = self.address
         ae = AE(ae_title=address.calling)
@@ -186,7 +186,7 @@ class PacsArchive:
         try:
             association = ae.associate(
                 address.host, address.port, [*map(build_context, models), *contexts], address.aet,
-                ext_neg=list(roles), tls_args=tls, evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
+                ext_neg=list(roles), tls_args=tls, evt_handlers=[*quick_handlers(), *handlers],
             )  # fmt: skip
         except OSError:  # the host name is not known
             association = None
@@ -262,11 +262,6 @@ def _identifier(level: str, StudyInstanceUID: str = "", SeriesInstanceUID: str =
     if level == "IMAGE":
         identifier.SOPInstanceUID = list(SOPInstanceUID) if not isinstance(SOPInstanceUID, str) else SOPInstanceUID
     return identifier
-
-
-def _send_at_once(event) -> None:
-    """Without this, a query waits for the acknowledgement of its command before its keys go out: 40 ms each."""
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _end(association) -> None:
