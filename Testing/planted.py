@@ -95,7 +95,7 @@ def plant(folder: Path, slices: int = 6) -> Planted:
 
 
 def _disguise(path: Path, planted: Planted) -> None:
-    """Identity into one file: header, unlisted and private attributes, sequences in sequences, overlays, file meta, preamble."""
+    """Identity into one file: header, private and unknown attributes, sequences in sequences, overlays, file meta."""
     dataset = dcmread(path)
     _identify(dataset)
     word = unicodedata.normalize("NFC", f"Geheim{sum(path.name.encode()) % 997}wort")
@@ -271,6 +271,11 @@ def _instance_uids(dataset: Dataset) -> Iterator[str]:
             yield from (str(value) for value in values if not str(value).startswith("1.2.840.10008."))
 
 
+ENCODINGS = (
+    "utf-8", "latin-1", "utf-16-le", "utf-16-be", "iso2022_jp", "iso8859-2", "iso8859-5", "iso8859-7", "cp1251", "cp1252", "cp932",
+)  # fmt: skip
+
+
 def left_over(planted: Planted, folder: Path) -> list[str]:
     """Where planted values or original UIDs are still in the files or file names below `folder`.
 
@@ -279,8 +284,7 @@ def left_over(planted: Planted, folder: Path) -> list[str]:
     wanted = {}
     for value, where in planted.values.items():
         for form in {f(v) for v in (value, unicodedata.normalize("NFD", value)) for f in (str, str.lower, str.upper)}:
-            for encoding in ("utf-8", "latin-1", "utf-16-le", "utf-16-be", "iso2022_jp", "iso8859-5", "iso8859-7", "cp1251", "cp932",
-                             "iso8859-2", "cp1252"):  # fmt: skip
+            for encoding in ENCODINGS:
                 try:
                     wanted[form.encode(encoding).lower()] = f"{value} ({where})"
                 except UnicodeEncodeError:

@@ -91,8 +91,8 @@ def _references(dataset):
 
 def test_pixels_and_geometry_are_the_same_bit_for_bit(planted, out):
     kept = (
-        "PixelData Rows Columns PixelSpacing ImagePositionPatient ImageOrientationPatient GridFrameOffsetVector DoseGridScaling "
-        "RescaleSlope RescaleIntercept BitsStored PixelRepresentation"
+        "PixelData Rows Columns PixelSpacing ImagePositionPatient ImageOrientationPatient GridFrameOffsetVector "
+        "DoseGridScaling RescaleSlope RescaleIntercept BitsStored PixelRepresentation"
     )
     compared = 0
     for original, copy in pairs(planted, out):
@@ -439,16 +439,30 @@ def test_a_second_run_writes_only_what_is_new(tmp_path):
     deidentify(tmp_path / "in", tmp_path / "out", KEY)
     before = {path: path.stat().st_mtime_ns for path in folders.copies_in(tmp_path / "out")}
     make_series(tmp_path / "in" / "b", slices=2, patient="MRN-7777", name="Roe^Rita")
-    (tmp_path / "in" / "a" / "slice002.dcm").unlink()
-    deidentify(tmp_path / "in", tmp_path / "out", KEY)
+    shutil.rmtree(tmp_path / "in" / "a")  # copies of originals that are elsewhere now stay, and are searched as well
+    outcome = deidentify(tmp_path / "in", tmp_path / "out", KEY)
+    assert (
+        outcome.searched["files"]
+        == 5
+        == len([row for row in files_csv(tmp_path / "out") if row["status"] == "written"])
+    )
     after = {path: path.stat().st_mtime_ns for path in folders.copies_in(tmp_path / "out")}
-    assert len(after) == 4 and sum(before.get(path) == time for path, time in after.items()) == 2
+    assert len(after) == 5 and sum(before.get(path) == time for path, time in after.items()) == 3
+    assert deidentify(tmp_path / "in", tmp_path / "out", KEY).clean
+    assert {path: path.stat().st_mtime_ns for path in folders.copies_in(tmp_path / "out")} == after
+
+
+def test_copies_under_two_keys_are_not_mixed(tmp_path):
+    make_series(tmp_path / "in", slices=1)
+    deidentify(tmp_path / "in", tmp_path / "out", KEY)
+    with pytest.raises(FedRTError, match="another key"):
+        deidentify(tmp_path / "in", tmp_path / "out", SiteKey(b"x" * 32))
 
 
 def test_an_interrupted_run_goes_on(planted, tmp_path, monkeypatch):
     from FedRTDatasetLib.deidentification import run
 
-    monkeypatch.setattr(run, "_search_all", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(run, "_search", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         deidentify(planted.folder, tmp_path / "out", KEY)
     assert not (tmp_path / "out").exists() and (tmp_path / "out.unverified").is_dir()
@@ -487,7 +501,15 @@ def test_bad_files_stop_nothing_and_are_told(tmp_path, capsys):
     report.SOPClassUID = report.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
     report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.5"
     report.save_as(tmp_path / "in" / "report.dcm")
-    arguments = ["deidentify", str(tmp_path / "in"), str(tmp_path / "out"), "--key", str(tmp_path / "key"), "--jobs", "1"]
+    arguments = [
+        "deidentify",
+        str(tmp_path / "in"),
+        str(tmp_path / "out"),
+        "--key",
+        str(tmp_path / "key"),
+        "--jobs",
+        "1",
+    ]
     assert command([*arguments, "--progress", "json"]) == 0
     told = capsys.readouterr().out
     rows = files_csv(tmp_path / "out")
@@ -589,8 +611,11 @@ def test_real_files(name, real_data, tmp_path):
     outcome = deidentify(real_data / name, tmp_path / "out", KEY)
     assert outcome.clean, outcome.findings
     assert {row.reason for row in outcome.rows if row.status == "skipped"} <= {
-        "not a DICOM file", "empty file", "the same file is there twice", "another file with the same SOP Instance UID comes first",
-    }  # fmt: skip
+        "not a DICOM file",
+        "empty file",
+        "the same file is there twice",
+        "another file with the same SOP Instance UID comes first",
+    }
     before, after = index_folders([real_data / name]), index_folders([tmp_path / "out"])
     assert len(before.links) == len(after.links)
 

@@ -19,6 +19,9 @@ from ..pseudonym import SiteKey
 _DATE = re.compile(r"\d{1,4}\s*[./-]\s*\d{1,2}\s*[./-]\s*\d{2,4}|\d{1,2}\s*[./-]\s*(19|20)\d\d")
 _CLOCK = re.compile(r"\d{1,2}:\d\d")
 
+# For neutral names, without digits and vowels: they hold no number and no name by chance.
+_LETTERS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")
+
 # Where an empty or shortened name would lose more than it protects: tag -> stem of the neutral name (at most 16
 # characters in all).
 NEUTRAL_STEMS = {
@@ -108,7 +111,8 @@ class Descriptors:
 
     def neutral(self, text: str, stem: str) -> str:
         """The same name for the same text of this patient; tells nothing about the text."""
-        return f"{stem}_{self._key.digest(f'{self._patient}{chr(0)}{text}', 'descriptor')[:5]}"
+        digest = self._key.digest(f"{self._patient}\0{text}", "descriptor")
+        return f"{stem}_{digest[:5].translate(_LETTERS)}"
 
     def roi_name(self, name: str) -> str:
         """An approved TG-263 name, else the name as written if all its words are known, else a sure TG-263 name, else

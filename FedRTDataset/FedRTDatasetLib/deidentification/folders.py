@@ -76,9 +76,14 @@ def fingerprint(path: Path, key: SiteKey, settings: str) -> str:
     return key.digest(f"{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0{settings}", "source")[:16]
 
 
-def settings_digest(*parts: str) -> str:
+def digest_of(*parts: str) -> str:
     """Changes when what is done to a file changes."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def make_private(folder: Path) -> None:
+    """A folder for its owner alone: what lies there was not released."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def copies_in(out: Path) -> Iterator[Path]:
