@@ -75,7 +75,8 @@ def read_elements(path: str) -> tuple[Elements, bool]:
         if known is not None:
             syntax, codec = known.context
             raw = zip(known.wanted, known.values.unpack_from(data), strict=True)
-            return {keyword: read_value(value, kind, b"", syntax, codec) for (keyword, kind), value in raw}, False
+            values = {keyword: read_value(value, kind, b"", syntax, codec) for (keyword, kind), value in raw}
+            return values | known.sequences, False
         found, trace = Elements(), Trace()
         position, uid = _start(window, found, trace)
         syntax = BIG_ENDIAN_VR if uid == BIG_ENDIAN else IMPLICIT_VR if uid == IMPLICIT else EXPLICIT_VR
@@ -185,7 +186,7 @@ def _top_level(window: _Window, position: int, syntax: Syntax, found: Elements, 
             fixed.append((start + at, position - start - at))
             at = position - start
             if wanted:
-                found[wanted[0]] = items
+                found[wanted[0]] = trace.sequences[wanted[0]] = items
             continue
         fixed.append((start + at, header + (length if tag in DECISIVE else 0)))
         if wanted is None:
