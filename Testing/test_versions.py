@@ -186,6 +186,9 @@ def build(tmp_path, folder, **settings):
     index = index_folders([folder])
     names = NameMap()
     names.merge({"Bladder": 1, "Rectum": 1})
+    names.save(tmp_path / "names.csv")  # approved, as these are no real organs
+    (tmp_path / "names.csv").write_text((tmp_path / "names.csv").read_text().replace("proposed", "approved"))
+    names = NameMap.load(tmp_path / "names.csv")
     key = SiteKey.load_or_create(tmp_path / "key")
     build_dataset(index, BuildSettings(name="set", **settings), tmp_path / "out", key, names)
     return Dataset.open(tmp_path / "out")
