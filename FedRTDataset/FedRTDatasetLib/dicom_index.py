@@ -151,6 +151,7 @@ def _index(
     store = open_store(path, report.warning)
     try:
         scanned = scan(store, found, roots, report)
+        store.freeze()
         return _build(store, scanned, _as_named(roots), barred)
     except BaseException:
         store.close()

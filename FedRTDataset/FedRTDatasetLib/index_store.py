@@ -94,6 +94,12 @@ class Store:
                 raise
             self._connection.commit()
 
+    def freeze(self) -> None:
+        """From now on see the store as it is, whatever other runs write (as far as the file system allows it)."""
+        if self.rows("PRAGMA main.journal_mode")[0][0] == "wal":
+            self.run("BEGIN")
+            self.rows("SELECT 1 FROM file LIMIT 1")
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()
