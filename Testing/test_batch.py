@@ -189,3 +189,21 @@ def test_no_file_name_or_record_holds_the_patient(tmp_path, model):
 
 def _only(folder):
     return next(iter(index_folders([folder]).series.values()))
+
+
+def test_nothing_is_found_where_the_image_was_cropped_away(tmp_path):
+    """The nearest value would go on to the border of the image."""
+    card = Predictor(write_model(tmp_path / "model", seed=0)).card
+    network = build_network(card.network, 2)
+    state = network.state_dict()
+    state["head.bias"] += 50  # every voxel belongs to every structure
+    card = card.model_copy(update={"processing": Processing(spacing_mm=(4, 4, 4), crop="body")})
+    save_model(tmp_path / "model", state, card)
+    values = np.full((12, 60, 80), -1000.0, np.float32)
+    values[:, 20:40, 30:50] = 40
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing((3.0, 3.0, 3.0))
+    for result in Predictor(tmp_path / "model").predict(image):
+        found = result.probability > 0.5
+        assert found[:, 20:40, 30:50].all()
+        assert not found[:, :12].any() and not found[:, :, :22].any() and not found[:, 48:].any()

@@ -46,6 +46,7 @@ class Predictor:
         harmonised = harmonise(image, self.processing) if harmonised is None else harmonised
         probabilities = predict_probabilities(self._network, sitk.GetArrayFromImage(harmonised), self.card.patch_size)
         native = grid_of(image)
+        beyond = None if self.processing.crop == "none" else ~_covered(native, harmonised)
         for structure, probability in zip(self.card.structures, probabilities, strict=True):
             coarse = sitk.GetImageFromArray(np.asarray(probability, dtype=np.float32))
             coarse.CopyInformation(harmonised)
@@ -54,4 +55,20 @@ class Predictor:
                 coarse, native.size, sitk.Transform(), sitk.sitkLinear, native.origin_mm, native.spacing_mm,
                 native.direction, 0.0, sitk.sitkFloat32, True,
             )  # fmt: skip
-            yield StructureResult(structure, sitk.GetArrayFromImage(fine))
+            values = sitk.GetArrayFromImage(fine)
+            if beyond is not None:
+                values[beyond] = 0.0  # cropped away: nothing was predicted there
+            yield StructureResult(structure, values)
+
+
+def _covered(native, harmonised) -> np.ndarray:
+    """bool [z, y, x] on the native grid: within the outer borders of the harmonised image's voxels."""
+    import SimpleITK as sitk
+
+    ones = sitk.Image(harmonised.GetSize(), sitk.sitkUInt8) + 1
+    ones.CopyInformation(harmonised)
+    inside = sitk.Resample(
+        ones, native.size, sitk.Transform(), sitk.sitkNearestNeighbor, native.origin_mm, native.spacing_mm,
+        native.direction, 0.0,
+    )  # fmt: skip
+    return sitk.GetArrayFromImage(inside) > 0
