@@ -423,10 +423,28 @@ def test_a_name_that_geometry_contradicts_is_not_used_until_a_person_decides(tmp
         lambda masks, grid: [Finding(question, "it is not there.", "Rectum", "error")] if "Rectum" in masks else [],
     )
     names = NameMap()
-    build(tmp_path / "in", tmp_path / "out", names=names)
+    problems = build(tmp_path / "in", tmp_path / "out", names=names)
     (case,) = Dataset.open(tmp_path / "out").cases
     assert case.labelled == ["Bladder"]
     assert names.is_undecided("Rectum")
+    assert any(p.kind == "name-doubted" and "approve it" in p.text for p in problems)
+    assert "Rectum" not in (tmp_path / "out" / "build.json").read_text()
+    names.entries["Rectum"].status = "approved"  # the person knows better
+    build(tmp_path / "in", tmp_path / "out", names=names)
+    assert Dataset.open(tmp_path / "out").cases[0].labelled == ["Bladder", "Rectum"]
+
+
+def test_a_case_with_corrections_is_never_dropped(tmp_path):
+    series = make_patient(tmp_path / "in")
+    build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    (case.folder / "versions").mkdir()
+    (case.folder / "versions" / "mine.txt").write_text("a person's work")
+    add_rtstruct(series, {"Struktur 17": [series.plane(3, ellipse((40, 30), (9, 9)))]})
+    problems = build(tmp_path / "in", tmp_path / "out")
+    (again,) = Dataset.open(tmp_path / "out", version="original").cases
+    assert again == case
+    assert any("stays as it was" in problem.text for problem in problems)
 
 
 def test_every_kind_of_problem_has_a_sentence():

@@ -14,7 +14,7 @@ from .build_jobs import in_turn, sensible_jobs
 from .build_lock import building
 from .build_settings import BuildSettings
 from .case_build import Built, build_case
-from .case_folder import finish_interrupted
+from .case_folder import corrected_versions, finish_interrupted
 from .case_sources import CaseFinder, CaseSource
 from .dataset import CaseRecord, DatasetRecord, read_case, read_record, write_record
 from .dicom_index import Index, Problem
@@ -91,14 +91,17 @@ class _Build:
         built, duplicates, doubted = self._pass(existing)
         if doubted:  # a structure's place contradicts its name: those names are not used until a person decides
             built, duplicates, _ = self._pass(built)
+            for roi, reason in doubted.items():
+                text = f"ROI name {roi} is not used until you approve it in the name map: {reason}"
+                self.skipped.add("name-doubted", text)
         self._write_skipped(duplicates)
         if not built:
             raise FedRTError(_nothing_built(self.skipped.problems))
         self._write(built)
         return self.skipped.problems
 
-    def _pass(self, existing: dict[str, CaseRecord]) -> tuple[dict[str, CaseRecord], list[list[str]], bool]:
-        """Build what is new or changed; the cases, the groups of patients with the same images, whether names fell."""
+    def _pass(self, existing: dict[str, CaseRecord]) -> tuple[dict[str, CaseRecord], list[list[str]], dict]:
+        """Build what is new or changed; the cases, the groups of patients with the same images, the names that fell."""
         self.skipped = SkippedList(self.key, set(self.index.identities))
         self.skipped.add_problems(self.index.problems)
         sources = CaseFinder(self.index, self.key, self.names, self.settings, self.skipped).find(existing)
@@ -122,7 +125,7 @@ class _Build:
             outcomes[source.case_id] = outcome
             self.report.progress("build", done, len(changed))
         for source in changed:  # in the order of the cases, however they finished
-            self._settle(source, outcomes[source.case_id], built)
+            self._settle(source, outcomes[source.case_id], built, existing.get(source.case_id))
         return built, duplicates, self._doubt_names(changed, outcomes)
 
     def _outcome(self, source: CaseSource, split: Split) -> Built | str:
@@ -136,17 +139,22 @@ class _Build:
                 raise
             return f"it could not be built ({type(error).__name__}): check this patient's export."
 
-    def _settle(self, source: CaseSource, outcome: Built | str, built: dict[str, CaseRecord]) -> None:
-        if isinstance(outcome, str):
-            text = f"case {source.case_id}: {outcome}"
-            self.skipped.add("case-skipped", text, case=source.case_id, path=source.structure_set.path)
+    def _settle(
+        self, source: CaseSource, outcome: Built | str, built: dict[str, CaseRecord], known: CaseRecord | None
+    ) -> None:
+        if not isinstance(outcome, str):
+            built[source.case_id] = outcome.record
+            for note in outcome.notes:
+                self.skipped.note(f"case {source.case_id}: {note}")
             return
-        built[source.case_id] = outcome.record
-        for note in outcome.notes:
-            self.skipped.note(f"case {source.case_id}: {note}")
+        text = f"case {source.case_id}: {outcome}"
+        if known is not None and corrected_versions(known.folder):
+            built[source.case_id] = known
+            text += " It stays as it was, because it has corrected structure sets."
+        self.skipped.add("case-skipped", text, case=source.case_id, path=source.structure_set.path)
 
-    def _doubt_names(self, changed: list[CaseSource], outcomes: dict[str, Built | str]) -> bool:
-        """Names that geometry contradicts in at least half of the cases that use them become undecided; True if one did."""
+    def _doubt_names(self, changed: list[CaseSource], outcomes: dict[str, Built | str]) -> dict[str, str]:
+        """Names that geometry contradicts in at least half of the cases that use them become undecided; with the reason."""
         used, doubts, reasons = Counter(), Counter(), {}
         for source in changed:
             outcome = outcomes[source.case_id]
@@ -154,12 +162,13 @@ class _Build:
                 used.update(source.chosen.wanted.keys())
                 doubts.update({roi for roi, _ in outcome.doubts})
                 reasons |= dict(reversed(outcome.doubts))
-        fell = False
+        fell = {}
         for roi, count in sorted(doubts.items()):
+            before = self.names.lookup(roi)
             if 2 * count >= used[roi]:
-                before = self.names.lookup(roi)
                 self.names.doubt(roi, reasons[roi])
-                fell = fell or self.names.lookup(roi) != before
+            if self.names.lookup(roi) != before:
+                fell[roi] = reasons[roi]
         return fell
 
     def _list_unused(self, sources: list[CaseSource]) -> None:

@@ -121,6 +121,7 @@ TEXTS = {
     "registration-deformable": "a deformable registration is here; FedRT does not apply it.",
     "registration-unreadable": "a registration object holds no matrix that can be used.",
     "duplicate-patients": "the same images under {count} patient identifiers: kept in one split.",
+    "name-doubted": "a ROI name is not used until a person approves it: geometry contradicts it.",
     "roi-name-unknown": "a ROI has a name that nobody has decided on: not used.",
 }  # fmt: skip
 """Kind -> sentence. `{structure}`, `{image}` and the names of values stand for what the record holds."""
