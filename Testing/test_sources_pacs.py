@@ -99,8 +99,10 @@ def test_by_patient_date_and_structure(archive, hospital, tmp_path, selection, e
 
 
 def test_by_modality(archive, hospital, tmp_path):
-    uids, _ = fetch(archive.pacs, tmp_path, Selection(modalities=frozenset({"MR"}), patients=frozenset({"MRN-3"})))
+    uids, _ = fetch(archive.pacs, tmp_path, Selection(modalities=frozenset({"MR"})))
     assert uids == everything_of(hospital["german"])
+    here = {str(pydicom.dcmread(path, stop_before_pixels=True).Modality) for path in tmp_path.rglob("*.dcm")}
+    assert "CT" not in here and "RTDOSE" not in here
     uids, _ = fetch(archive.pacs, tmp_path, Selection(modalities=frozenset({"RTSTRUCT"})))
     assert uids == {one.structure_set for one in hospital.values() if one.structure_set}
 

@@ -64,13 +64,15 @@ class _Errand:
         self.received = Received()
         self.hits: dict[str, RemoteStudy] = {}
         self.listed: dict[str, RemoteSeries] = {}
-        self.partial = selection.has_dates or bool(selection.structures)
+        self.some_images = selection.modalities - RT_MODALITIES
+        self.partial = selection.has_dates or bool(selection.structures or self.some_images)
         """Only part of what a patient has is wanted: RT objects are chosen by what they refer to."""
 
     def run(self) -> None:
         wants = self.selection.wants_modality
         self.hits = self._find_studies()
-        self._list_series(self.hits | (self._other_studies() if self.partial else {}))
+        others = self._other_studies() if self.selection.has_dates or self.selection.structures else {}
+        self._list_series(self.hits | others)
         structure_sets = self._structure_sets() if wants("RTSTRUCT") or self.selection.structures else []
         images = self._images(structure_sets)
         self._take(images, "images")
@@ -134,7 +136,11 @@ class _Errand:
                 rt = _read_structure_set(one, path)
                 studies = {one.study.uid, *(study for study, _ in rt.image_series)}
                 studies |= {self.listed[uid].study.uid for _, uid in rt.image_series if uid in self.listed}
-                if studies & self.hits.keys() and self.selection.wants_structures(rt.roi_names):
+                if not studies & self.hits.keys() or not self.selection.wants_structures(rt.roi_names):
+                    continue
+                if not self.some_images or any(
+                    self.selection.wants_modality(one.modality) for one in self._drawn_on(rt)
+                ):
                     found.append(rt)
         return found
 
@@ -160,7 +166,7 @@ class _Errand:
 
     def _is_hit(self, series: RemoteSeries) -> bool:
         """Wanted for the study it is in, whatever it refers to."""
-        return series.study.uid in self.hits and not self.selection.structures
+        return series.study.uid in self.hits and not self.selection.structures and not self.some_images
 
     def _plans(self, structure_sets: set[str]) -> set[str]:
         """Fetch plans; the SOP Instance UIDs of those that belong to the structure sets or studies wanted."""
