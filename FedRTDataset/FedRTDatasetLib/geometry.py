@@ -96,10 +96,15 @@ class SliceStack:
         own = self.offsets
         gaps = np.diff(own) if len(own) > 1 else np.array([self.step])
         reach = 0.5 * np.minimum(np.append(gaps, gaps[-1]), np.insert(gaps, 0, gaps[0]))[: len(own)]
+        closest = self.closest_slice(offsets)
+        return np.where(np.abs(offsets - own[closest]) <= reach[closest] + 1e-3, closest, -1)
+
+    def closest_slice(self, offsets: np.ndarray) -> np.ndarray:
+        """The slice index k that is closest to each offset along the normal (mm), however far."""
+        own = self.offsets
         upper = np.clip(np.searchsorted(own, offsets), min(1, len(own) - 1), len(own) - 1)
         lower = np.maximum(upper - 1, 0)
-        nearest = np.where(np.abs(offsets - own[lower]) <= np.abs(own[upper] - offsets), lower, upper)
-        return np.where(np.abs(offsets - own[nearest]) <= reach[nearest] + 1e-3, nearest, -1)
+        return np.where(np.abs(offsets - own[lower]) <= np.abs(own[upper] - offsets), lower, upper)
 
     def to_pixels(self, points: np.ndarray, k: int | np.ndarray) -> np.ndarray:
         """(n, 3) LPS points on slice k (one for all, or (n,) each its own) as (n, 2) pixel coordinates (x, y)."""

@@ -163,7 +163,7 @@ def _planes(loops: _Loops, stack: SliceStack) -> tuple[list[Plane], int]:
     first = loops.starts[:-1]
     tilted = np.maximum.reduceat(along, first) - np.minimum.reduceat(along, first) > 0.5 * stack.step
     offsets = np.add.reduceat(along, first) / np.diff(loops.starts)
-    nearest = np.abs(offsets[:, None] - stack.offsets).argmin(axis=1)
+    nearest = stack.closest_slice(offsets)
     on_slice = np.abs(offsets - stack.offsets[nearest]) <= max(ON_SLICE_MM, ON_SLICE * stack.step)
 
     of_slice: dict[int, list[int]] = {}
