@@ -211,3 +211,9 @@ def test_a_page_that_is_no_dicomweb(tmp_path):
         pytest.raises(FedRTError, match="does not answer like"),
     ):
         fetch(url, tmp_path)
+
+
+@pytest.mark.parametrize("body", [b'{"error": "x"}', b'["x", 1, null]', b'[{"0020000D": {"vr": "UI"}}]', b""])
+def test_answers_of_another_shape_hold_no_study(tmp_path, body):
+    with serving(lambda path, headers: (200, body)) as url:
+        assert fetch(url, tmp_path) == (set(), [])

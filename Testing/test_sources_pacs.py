@@ -248,3 +248,54 @@ def test_tls(hospital, tmp_path):
         ):
             with pytest.raises(FedRTError, match=said):
                 fetch(server.pacs + wrong, tmp_path / "wrong")
+
+
+@pytest.fixture
+def fussy_pacs():
+    """A node of our own that refuses what it does not know, and too many answers at once."""
+    from pynetdicom import AE, evt
+    from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
+
+    def find(event):
+        query = event.identifier
+        if "ReferencedRTPlanSequence" in query:
+            yield 0xA900, None
+        elif query.QueryRetrieveLevel == "STUDY" and not query.PatientID:
+            yield 0xA700, None
+
+    node = AE(ae_title=AET)
+    node.add_supported_context(Verification)
+    node.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    port = free_port()
+    server = node.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_FIND, find)])
+    yield f"pacs:{AET}@127.0.0.1:{port}"
+    server.shutdown()
+
+
+def test_a_pacs_that_cannot_tell_what_doses_refer_to(fussy_pacs):
+    pacs = PacsArchive(parse_source(fussy_pacs))
+    pacs.check()
+    dose = remote.RemoteSeries("1.2.3", remote.RemoteStudy("1.2", "P"), "RTDOSE", 1)
+    assert pacs.references(dose) is None
+    assert pacs.instances(dose) == []  # it still answers other queries
+    assert pacs.references(dose) is None
+    pacs.close()
+
+
+def test_a_pacs_that_finds_too_much(fussy_pacs, tmp_path):
+    with pytest.raises(FedRTError, match=r"refused a query \(status A700\); if it finds too much, narrow it"):
+        fetch(fussy_pacs, tmp_path)
+
+
+def test_a_node_that_only_answers_echo(tmp_path):
+    from pynetdicom import AE
+    from pynetdicom.sop_class import Verification
+
+    node, port = AE(ae_title=AET), free_port()
+    node.add_supported_context(Verification)
+    server = node.start_server(("127.0.0.1", port), block=False)
+    try:
+        with pytest.raises(FedRTError, match="does not offer what is asked of it to FEDRT"):
+            fetch(f"pacs:{AET}@127.0.0.1:{port}", tmp_path)
+    finally:
+        server.shutdown()

@@ -54,7 +54,8 @@ class Pacs:
     """Address the storage SCP of `retrieve=move` listens on; empty: the one this computer uses towards the PACS."""
     store_from: str = ""
     """AE title the node stores from with `retrieve=move`; empty: its own."""
-    timeout: float = 30.0
+    timeout: float = 60.0
+    """Seconds to wait for any answer, also for the first object from a slow archive."""
     tls: Tls | None = None
 
     def __str__(self) -> str:
@@ -102,7 +103,7 @@ class _PacsOptions:
     store_port: int = 11112
     store_host: str = ""
     store_from: str = ""
-    timeout: float = 30.0
+    timeout: float = 60.0
     tls: bool = False
     tls_ca: str = ""
     tls_cert: str = ""

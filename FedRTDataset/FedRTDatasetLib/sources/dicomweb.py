@@ -36,7 +36,7 @@ class DicomwebArchive:
             logging.getLogger(chatty).setLevel(logging.CRITICAL)  # they log addresses, which may hold a Patient ID
         self.name = str(address)
         self._session = _session(credentials)
-        self._client = DICOMwebClient(address.url, session=self._session, timeout=TIMEOUT_S)
+        self._client = DICOMwebClient(address.url, session=self._session, permissive_uid=True, timeout=TIMEOUT_S)
         self._client.set_http_retry_params(retry=False)  # pauses and attempts are ours
 
     def check(self) -> None:
@@ -159,6 +159,8 @@ class DicomwebArchive:
             raise ConnectionLost(
                 f"is not reachable or broke off ({type(error).__name__}); check host and port"
             ) from None
+        except ValueError:  # not the JSON it should be
+            raise FedRTError(f"{name} does not answer like a DICOMweb server; check the path.") from None
         except AnswerBrokeOffError:
             raise ConnectionLost("broke off in the middle of an answer") from None
 
@@ -167,7 +169,7 @@ class _Answer:
     """One answer to a search, in the DICOM JSON model (PS3.18 Annex F)."""
 
     def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
+        self._values = values if isinstance(values, dict) else {}
 
     def text(self, keyword: str) -> str:
         """The first value of an attribute as text, empty where there is none."""

@@ -29,6 +29,7 @@ class PacsArchive:
         self._tls = client_context(address.tls) if address.tls else None
         self._finder: Any = None
         self._receiver: StoreReceiver | None = None
+        self._tells_references = True
 
     def check(self) -> None:
         """C-ECHO.
@@ -76,7 +77,13 @@ class PacsArchive:
     def references(self, series: RemoteSeries) -> set[str] | None:
         """What doses refer to, where the PACS answers with a sequence that C-FIND need not know."""
         keys = {"StudyInstanceUID": series.study.uid, "SeriesInstanceUID": series.uid, "SOPInstanceUID": ""}
-        found = self._find("IMAGE", ReferencedRTPlanSequence=[], **keys)
+        if not self._tells_references:
+            return None
+        try:
+            found = self._find("IMAGE", ReferencedRTPlanSequence=[], **keys)
+        except (ConnectionLost, FedRTError):  # it may take offence at a key it does not know
+            self._tells_references = False
+            return None
         items = [item for one in found for item in one.get("ReferencedRTPlanSequence") or []]
         return referenced(items) or None
 
@@ -118,7 +125,10 @@ class PacsArchive:
             if status.Status in PENDING:
                 answers.append(identifier)
             elif status.Status != 0:
-                raise FedRTError(f"{self.name} refused a query (status {status.Status:04X}); ask its administrator.")
+                raise FedRTError(
+                    f"{self.name} refused a query (status {status.Status:04X}); if it finds too much, narrow it by --patients "
+                    "or --from and --to, else ask its administrator."
+                )
         return answers
 
     def _get(self, identifier, series: RemoteSeries, intake: Intake) -> str:
@@ -176,7 +186,9 @@ class PacsArchive:
 
     def _associate(self, models: list, contexts=(), roles=(), handlers=()):
         """An established association for `models` (SOP classes that must be accepted) and storage `contexts`."""
-        from pynetdicom import AE, build_context
+        from pynetdicom import AE, _config, build_context
+
+        _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # they hold Patient IDs
 
         address = self.address
         ae = AE(ae_title=address.calling)
