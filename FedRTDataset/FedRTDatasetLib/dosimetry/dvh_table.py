@@ -14,7 +14,7 @@ from ..reporting import Reporter
 from ..rtstruct_read import XOR, Roi, read_rtstruct
 from ..series_slices import volume_for
 from .dvh import Dvh, dvh_of_contours
-from .metrics import DEFAULT, DEFAULT_OF_PRESCRIPTION, Metric, conformity, homogeneity, metric, values_of
+from .dvh_values import DEFAULT, DEFAULT_OF_PRESCRIPTION, Metric, conformity, homogeneity, metric, values_of
 from .named_doses import NamedDose, read_named_doses
 from .sections import EndCaps
 
@@ -24,7 +24,7 @@ TARGET = re.compile(r"^\W*(PTV|CTV|GTV|ITV|HRCTV|HR-CTV)", re.IGNORECASE)
 @dataclass(frozen=True)
 class DvhOptions:
     """structures: ROI names, none for all. targets: ROI names whose indices are told, none for those named like targets.
-    metrics: names (`metrics.py`), none for the usual ones. eud_a: parameters a of the generalised EUD.
+    metrics: names (`dvh_values.py`), none for the usual ones. eud_a: parameters a of the generalised EUD.
     prescription_gy: where the plan is not among the doses. sum: add the doses of several plans up."""
 
     structures: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ import numpy as np
 from .area_curve import AreaCurve, area_curve
 from .sections import Frame, Part, Section, Solid, crossings
 
-POINTS = 200_000
+POINTS = 100_000
 LARGEST_CELL_MM3 = 8.0
 MOST_POINTS = 2_000_000
 FLATNESS = 2.0  # cells are wider than high, because caps and slopes end along the normal

@@ -180,8 +180,9 @@ def _groups(loops: list[np.ndarray], exclusive: bool) -> list[list[np.ndarray]]:
     """What the loops of one plane mean together: one group where the even-odd rule says it, else a group a part."""
     if len(loops) == 1 or exclusive:
         return [loops]
-    arranged = arrangement([loop * PER_MM for loop in loops])
-    if arranged.simple and not arranged.crossing:
+    scaled = [loop * PER_MM for loop in loops]
+    arranged = arrangement(scaled, np.array([[loop.min(axis=0), loop.max(axis=0)] for loop in scaled]))
+    if not arranged.crossing and not arranged.same:
         return [loops]
     used = [i for i in range(len(loops)) if i not in arranged.same]
     depth = _depths(arranged)
