@@ -272,7 +272,8 @@ def _instance_uids(dataset: Dataset) -> Iterator[str]:
 
 
 ENCODINGS = (
-    "utf-8", "latin-1", "utf-16-le", "utf-16-be", "iso2022_jp", "iso8859-2", "iso8859-5", "iso8859-7", "cp1251", "cp1252", "cp932",
+    "utf-8", "latin-1", "utf-16-le", "utf-16-be", "iso2022_jp", "iso8859-2", "iso8859-5", "iso8859-7", "cp1251",
+    "cp1252", "cp932",
 )  # fmt: skip
 
 

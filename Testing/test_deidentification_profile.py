@@ -228,7 +228,7 @@ def test_coded_values():
     assert values.clean_coded_string(["SMITH"], WORDS, "ImageType") == ["REMOVED"]
     assert values.clean_coded_string(["SCHMIDTS"], WORDS, "BodyPartExamined") == ["REMOVED"]
     assert values.clean_coded_string(["X", "M"], WORDS, "PatientSex") == ["", "M"]
-    assert values.clean_technical(["SIEMENS", "Smith 3000"], WORDS) == ["SIEMENS", ""]
+    assert values.clean_technical(["SIEMENS", "Smith 3000"], WORDS) == ["SIEMENS", "REMOVED"]
 
 
 # --- settings -----------------------------------------------------------------------------------------------------------

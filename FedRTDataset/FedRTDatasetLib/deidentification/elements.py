@@ -68,6 +68,12 @@ def holds_numbers(element: "DataElement | RawDataElement", vr: str) -> bool:
     return _NUMBER_TEXT.fullmatch(text) is not None
 
 
+def has_whole_numbers(element: "DataElement | RawDataElement", vr: str) -> bool:
+    """False where the bytes of a binary number are no whole number of numbers: then they are something else."""
+    size = {"FD": 8, "SV": 8, "UV": 8, "OD": 8, "OV": 8, "US": 2, "SS": 2, "OW": 2}.get(vr, 4)
+    return not isinstance(element.value, bytes) or len(element.value) % size == 0
+
+
 def texts_of(dataset: "Dataset", element: "DataElement | RawDataElement") -> list[tuple[str, bytes | None]]:
     """The values of an element as (text, bytes as they stand in the file); never raises.
 

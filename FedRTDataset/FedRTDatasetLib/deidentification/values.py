@@ -14,7 +14,7 @@ _CODED = re.compile(r"[A-Z0-9 _]{0,16}")
 _CODE = re.compile(r"[A-Za-z0-9._+:/-]{1,64}")
 _LONG_NUMBER = re.compile(r"\d{7,}")
 _STANDARD_SCHEMES_TEXT = (
-    "DCM SCT SRT SNM3 99SDM LN UCUM FMA UMLS RADLEX MDC NCIt UBERON MA ITIS_TSN ICD9 I9 I9C I10 I10P "
+    "ICD-O-2 ICD-O-3 DCM SCT SRT SNM3 99SDM LN UCUM FMA UMLS RADLEX MDC NCIt UBERON MA ITIS_TSN ICD9 I9 I9C I10 I10P "
     "ICDO3 IBSI CPT4 C4 HCPCS ISO3166_1 RFC5646 CD8 NEU NYUMCCG PUBCHEM_CID UNS IANATZ"
 )
 STANDARD_SCHEMES = frozenset(_STANDARD_SCHEMES_TEXT.split())
@@ -61,7 +61,7 @@ def clean_coded_string(texts: list[str], descriptors: Descriptors, keyword: str)
 def clean_technical(texts: list[str], descriptors: Descriptors) -> list[str]:
     """Names of products, versions and methods without part of the patient's identity and without long numbers."""
     return [
-        "" if descriptors.holds_identity(text) or _LONG_NUMBER.search(text) or not text.isprintable() else text
+        REMOVED if descriptors.holds_identity(text) or _LONG_NUMBER.search(text) or not text.isprintable() else text
         for text in texts
     ]
 

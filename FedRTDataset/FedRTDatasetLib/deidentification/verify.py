@@ -169,7 +169,7 @@ def _coincidence(leaf: _Leaf, text: str, found: bytes, kind: str, own: Words) ->
         # Somebody is called like a scanner's maker; the patient's own name was looked for when the product was kept.
         inside = len(text) < 5 and without_accents(text) not in pieces_of(value)
         return kind in (TEXT, PLACE) or text not in own.texts or inside or all(map(_is_term, value.split("\\")))
-    if value == REMOVED:
+    if set(value.split("\\")) == {REMOVED}:
         return True
     return _inside_known_words(value, text, kind)
 

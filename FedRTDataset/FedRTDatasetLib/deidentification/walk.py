@@ -14,7 +14,7 @@ from .descriptors import NEUTRAL_STEMS, Descriptors
 from .removed import DATE, IDENTITY, PLACE, TEXT, UID, Removed
 from .settings import Settings
 from .uids import is_well_known, names_a_class, new_uid
-from .values import clean_code, clean_coded_string, clean_technical, dummy
+from .values import REMOVED, clean_code, clean_coded_string, clean_technical, dummy
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -106,9 +106,11 @@ class Walk:
         """Keep a value of a kind that can be kept; what does not have that kind's form is emptied."""
         if vr == "SQ":
             return self._sequence(dataset, copy, tag)
-        if vr in elements.NUMBERS or elements.is_bulk(tag):
+        if elements.is_bulk(tag) or (vr in elements.NUMBERS and elements.has_whole_numbers(raw, vr)):
             copy[tag] = raw if raw.VR not in (None, "UN") or copy_is_implicit(dataset) else dataset[tag]
             return None
+        if vr in elements.NUMBERS:
+            return self._emptied(dataset, copy, raw, tag, vr)
         if vr in elements.NUMBERS_AS_TEXT:
             if elements.holds_numbers(raw, vr) and not self._descriptors.holds_number(raw.value):
                 copy[tag] = raw if vr == raw.VR or copy_is_implicit(dataset) else dataset[tag]
@@ -192,15 +194,14 @@ class Walk:
                 self._write(copy, tag, vr, kept)
             return
         self._note(dataset, raw, TEXT)
-        if any(kept):
-            self.counts["cleaned"] += 1
-            self._write(copy, tag, vr, kept)
-        elif profile.row_of(tag) is not None:
-            self._take(
-                dataset, copy, raw, tag, vr, profile.basic_action(tag, self._sop_class, nested), profile.row_of(tag)
-            )
-        else:
-            self._emptied(dataset, copy, raw, tag, vr)
+        row = profile.row_of(tag)
+        if row is not None and not any(kept):
+            self._take(dataset, copy, raw, tag, vr, profile.basic_action(tag, self._sop_class, nested), row)
+            return
+        self.counts["cleaned"] += 1
+        self._write(
+            copy, tag, vr, [text or REMOVED for text in kept] or [REMOVED]
+        )  # valid whatever the attribute's type
 
     def _emptied(self, dataset, copy, raw, tag: int, vr: str) -> None:
         self._note(dataset, raw, TEXT)
@@ -239,7 +240,7 @@ class Walk:
 
 
 _TECHNICAL_TEXT = (
-    "Manufacturer ManufacturerModelName SoftwareVersions ConvolutionKernel SequenceName PulseSequenceName "
+    "RescaleType Manufacturer ManufacturerModelName SoftwareVersions ConvolutionKernel SequenceName PulseSequenceName "
     "PositionReferenceIndicator TransmitCoilName ReceiveCoilName FilterType ReconstructionMethod "
     "AttenuationCorrectionMethod RandomsCorrectionMethod ScatterCorrectionMethod DecayCorrection "
     "TransducerData ReconstructionAlgorithm AlgorithmVersion AlgorithmName BeamModifierModel MaterialID "
