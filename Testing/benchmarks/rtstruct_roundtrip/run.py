@@ -4,8 +4,8 @@
 
 Each tool writes the structures with its own writer and reads them back with its own reader. Time is that from a folder
 of DICOM slices and masks in memory (plastimatch: in files, it is a program) to the RTSTRUCT on disk. Surface errors
-are mean distances of the written contours, by their length, to the sphere that was sampled. A tool that is not
-installed is left out.
+are mean distances of the written contours, by their length, to the sphere that was sampled; a pixel that is not square
+counts with the geometric mean of its sides. A tool that is not installed is left out.
 """
 
 import argparse
@@ -80,7 +80,8 @@ def compare(folder: Path, grid: str, spacing: tuple, tools: dict, repeat: int) -
         exact = sum(count == 0 for count in wrong.values())
         polygons = {roi.name: roi.polygons for roi in read_rtstruct(out)}
         errors = ", ".join(
-            f"{surface(polygons[roi], centres[roi], r) / min(spacing[:2]):.3f}" for roi, r in SPHERES.items()
+            f"{surface(polygons[roi], centres[roi], r) / np.sqrt(spacing[0] * spacing[1]):.3f}"
+            for roi, r in SPHERES.items()
         )
         points = sum(len(polygon) for loops in polygons.values() for polygon in loops)
         ratio = np.median(seconds[name]) / ours
@@ -93,7 +94,7 @@ def structures(stack, spacing) -> tuple[dict, dict]:
     points = np.stack([x * spacing[0], y * spacing[1], k * spacing[2]], axis=-1)
     masks, centres = {}, {}
     for n, (name, radius) in enumerate(SPHERES.items()):
-        centre = np.array([40.3 + 45 * n, 60.7, stack.shape[0] * spacing[2] / 2 + 0.21])
+        centre = np.array([(22.3, 66.3, 118.3)[n], 60.7, stack.shape[0] * spacing[2] / 2 + 0.21])
         masks[name] = np.linalg.norm(points - centre, axis=-1) <= radius
         centres[name] = centre + stack.positions[0]
     square = np.maximum(np.abs(x - 60), np.abs(y - 100))
