@@ -5,7 +5,7 @@
 2. Several files with one SOP Instance UID in a series, or several RT objects with one: the first by path counts. Where patients
    differ among RT objects, the first whose patient is that of the images it was drawn on.
 3. Copies with other content are told apart from plain copies: for images by the header elements the index reads and by a
-   sample of the pixels, for RT objects by the whole file, the file meta information aside.
+   sample of the pixels, for RT objects by the whole file. File meta information does not count: it tells who wrote the file.
 """
 
 import json
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from .index_findings import Findings
+from .index_header import start_of_data
 from .index_scan import given_path
 from .index_store import Store
 
-META = 2048
-"""More bytes than preamble and file meta information take: they differ from system to system."""
-SAMPLE = 4096
+SAMPLE = 65536
+"""Bytes compared at the middle and at the end of an image."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ def _image_copies(store: Store, uid: str, images: dict, shared: dict) -> None:
                 shared[min(series, other), max(series, other)].add(path, first[other][0])
             first[series] = path, header
             continue
-        same = header == first[series][1] and _same_end(path, first[series][0], whole=False)
+        same = header == first[series][1] and _same_content(path, first[series][0], whole=False)
         images[series, "duplicate" if same else "conflict"].add(path, first[series][0])
         store.run("INSERT INTO left_out VALUES (?)", file)
 
@@ -113,7 +113,7 @@ def _object_copies(store: Store, uid: str, findings: Findings) -> None:
         if patients[n] != patients[chosen]:
             text = f"{names[0]} has the UID of {names[1]} but another Patient ID: left out; correct it at its source."
             findings.add("patient-mismatch", text, about=uid)
-        elif contents[n] == contents[chosen] and _same_end(path, kept, whole=True):
+        elif contents[n] == contents[chosen] and _same_content(path, kept, whole=True):
             findings.add("duplicate", f"{names[0]} is a second copy of {names[1]}: the copy is left out.")
         else:
             text = f"{names[0]} has the UID of {names[1]} but other content: left out; remove the wrong one."
@@ -122,31 +122,27 @@ def _object_copies(store: Store, uid: str, findings: Findings) -> None:
 
 def _patients_of_images(store: Store, contents: list[dict]) -> set[str]:
     series = {uid for content in contents for uid in content.get("series_uids", ())}
-    return {patient for uid in series for (patient,) in store.rows("SELECT patient FROM part WHERE series = ?", uid)}
+    return {
+        patient
+        for uid in series
+        for (patient,) in store.rows("SELECT DISTINCT patient FROM slice WHERE series = ?", uid)
+    }
 
 
-def _same_end(path: str, other: str, *, whole: bool) -> bool:
-    """Whether two files hold the same bytes, counted from their ends and without their first `META`; or samples of them."""
+def _same_content(path: str, other: str, *, whole: bool) -> bool:
+    """Whether two files hold the same bytes after their file meta information; without `whole`, by samples of them."""
     try:
+        starts = start_of_data(path), start_of_data(other)
         with open(path, "rb") as a, open(other, "rb") as b:
-            sizes = os.fstat(a.fileno()).st_size, os.fstat(b.fileno()).st_size
-            if abs(sizes[0] - sizes[1]) > META:
+            lengths = [os.fstat(file.fileno()).st_size - start for file, start in zip((a, b), starts, strict=True)]
+            if lengths[0] != lengths[1]:
                 return False
-            length = max(min(sizes) - META, 0)
-            if not whole:
-                backs = [back for back in (min(SAMPLE, length), length // 2) if back]
-                return all(_block(a, back) == _block(b, back) for back in backs)
-            a.seek(-length, os.SEEK_END)
-            b.seek(-length, os.SEEK_END)
-            while block := a.read(1 << 20):
-                if block != b.read(1 << 20):
-                    return False
-            return True
+            places = range(0, lengths[0], SAMPLE) if whole else {lengths[0] // 2, max(lengths[0] - SAMPLE, 0)}
+            return all(_block(a, starts[0] + place) == _block(b, starts[1] + place) for place in places)
     except OSError:
         return False
 
 
-def _block(file: BinaryIO, back: int) -> bytes:
-    """Up to `SAMPLE` bytes that begin `back` bytes before the end."""
-    file.seek(-back, os.SEEK_END)
+def _block(file: BinaryIO, place: int) -> bytes:
+    file.seek(place)
     return file.read(SAMPLE)

@@ -91,6 +91,17 @@ def read_elements(path: str) -> tuple[Elements, bool]:
         os.close(handle)
 
 
+def start_of_data(path: str) -> int:
+    """Where a file's data set begins, after the file meta information (0 where that is not clear)."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        return _start(_Window(handle), {}, Trace())[0]
+    except (NotDicomError, UnclearError):
+        return 0
+    finally:
+        os.close(handle)
+
+
 def _start(window: _Window, found: Elements, trace: Trace) -> tuple[int, str]:
     """Where the data set begins, and its transfer syntax."""
     data = window.data

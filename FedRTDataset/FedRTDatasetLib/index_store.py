@@ -114,7 +114,9 @@ def open_store(path: Path | str | None, tell: Callable[[str], None]) -> Store:
         FedRTError: the file is something else, or cannot be written.
     """
     if path is None:
-        return _prepare(_connect(""))
+        private = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        _set_up(private)
+        return _prepare(private)
     path = Path(path).expanduser()
     try:
         _make_private(path)
@@ -169,41 +171,55 @@ def _make_private(path: Path) -> None:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Never overwrite what is not ours: a store is empty, bears our number (byte 68), or lies where stores are kept."""
+    """Never overwrite what is not ours: a store bears our number, holds nothing yet, or lies where stores are kept."""
+    if cache_folder() / "index" in path.parents:
+        return
     with open(path, "rb") as file:
         head = file.read(72)
-    ours = head[:16] == b"SQLite format 3\0" and head[68:72] in (APPLICATION_ID.to_bytes(4, "big"), b"\0\0\0\0")
-    if head and not ours and cache_folder() / "index" not in path.parents:
+    if head and (head[:16] != b"SQLite format 3\0" or not _bears_our_number(path, head)):
         raise FedRTError(f"{path} is no index of FedRT; name another file with --index, or delete it.")
+
+
+def _bears_our_number(path: Path, head: bytes) -> bool:
+    """At byte 68 (SQLite file format), or not there yet because another run is just making the store."""
+    if head[68:72] == APPLICATION_ID.to_bytes(4, "big"):
+        return True
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    try:
+        number = connection.execute("PRAGMA application_id").fetchone()[0]
+        return number == APPLICATION_ID or not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
 
 
 def _checked(path: Path) -> sqlite3.Connection:
     """A connection to a store that is whole and of this version."""
-    connection = _connect(str(path))
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
+        _set_up(connection)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not empty and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise _UnusableError("is damaged")
         if not empty and version != VERSION:
             raise _UnusableError("is of another version")
+        connection.execute("PRAGMA journal_mode = WAL")  # stays as it was where the file system cannot do it
     except sqlite3.OperationalError:
         connection.close()
         raise
     except (sqlite3.DatabaseError, _UnusableError) as error:
         connection.close()
         raise error if isinstance(error, _UnusableError) else _UnusableError("is damaged") from None
-    connection.execute("PRAGMA journal_mode = WAL")  # stays as it was where the file system cannot do it
     return connection
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA temp_store = FILE")
     connection.execute("PRAGMA cache_size = -8000")  # KiB, however large the store
-    return connection
 
 
 def _prepare(connection: sqlite3.Connection) -> Store:
@@ -214,6 +230,7 @@ def _prepare(connection: sqlite3.Connection) -> Store:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA wal_checkpoint")  # so that the number is in the file itself
     for statement in SESSION.split(";\n"):
         connection.execute(statement)
     return store
