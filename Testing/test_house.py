@@ -62,6 +62,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/command_index.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_findings.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_objects.py": "test_dicom_index.py",
+    "FedRTDatasetLib/index_tags.py": "test_index_header.py",
     "FedRTDatasetLib/index_rows.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_summary.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_walk.py": "test_dicom_index.py",
@@ -112,6 +113,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/regrid.py": "test_geometry.py",
     "sources/errand.py": "test_sources_pacs.py",
     "sources/options.py": "test_sources_opening.py",
+    "sources/pacs_connection.py": "test_sources_pacs.py",
     "sources/pacs_receiver.py": "test_sources_pacs.py",
     "sources/tls.py": "test_sources_pacs.py",
     # Train
