@@ -61,6 +61,7 @@ TESTED_THROUGH = {
     "deidentification/workers.py": "test_deidentification.py",
     "FedRTDatasetLib/command_index.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_findings.py": "test_dicom_index.py",
+    "FedRTDatasetLib/index_layout.py": "test_index_header.py",
     "FedRTDatasetLib/index_objects.py": "test_dicom_index.py",
     "FedRTDatasetLib/index_tags.py": "test_index_header.py",
     "FedRTDatasetLib/index_rows.py": "test_dicom_index.py",
