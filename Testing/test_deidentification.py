@@ -550,6 +550,7 @@ def test_bad_files_stop_nothing_and_are_told(tmp_path, capsys):
         "the same file is there twice",
     } <= reasons
     assert any("Basic Text SR" in reason for reason in reasons)
+    assert "Doe" not in told and "MRN-4711" not in told
     assert "report.dcm" in told and "cut.dcm" in told and told.count("; left out.") == 7
 
 

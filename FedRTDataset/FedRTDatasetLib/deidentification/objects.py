@@ -53,7 +53,7 @@ def deidentify_file(job: Job, settings: Settings, key: SiteKey, names: NameMap |
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = read_header(job.survey.path, pixels=job.target is not None)
-            done.problem = _truncated(dataset) if job.target is not None else ""
+            done.problem = _unreadable(dataset) if job.target is not None else ""
             if done.problem:
                 return done
             copy = _copy(dataset, job, settings, key, names, done)
@@ -179,8 +179,11 @@ def _transfer_syntax(dataset):
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
-def _truncated(dataset) -> str:
-    """Why the pixels are not whole, "" where they are or where there should be none."""
+def _unreadable(dataset) -> str:
+    """Why the file cannot be read to its end, "" where it can."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax is not None and (syntax.is_private or not syntax.is_transfer_syntax):
+        return "a transfer syntax that is none of the Standard"
     if "Rows" not in dataset or "Columns" not in dataset or "BitsAllocated" not in dataset:
         return ""
     if not any(keyword in dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):

@@ -98,8 +98,12 @@ def _look(source: Path, settings, report, outcome: Outcome, workers, key) -> tup
     usable: list[Survey] = []
     left_out: list[Survey] = []
     seen: dict[str, Survey] = {}
+    problems: list[tuple[Survey, str]] = []
+    people: dict[Path, set[str]] = {}
     for done, found in enumerate(workers.each(survey, paths)):
         report.progress("look", done, len(paths))
+        for folder in _folders_of(found.path, source):
+            people.setdefault(folder, set()).update(found.identities)
         problem = found.problem or _doubled(seen.get(found.instance), found)
         if not problem:
             seen[found.instance] = found
@@ -108,17 +112,26 @@ def _look(source: Path, settings, report, outcome: Outcome, workers, key) -> tup
                 left_out.append(found)
         if problem:
             outcome.rows.append(Row("", "skipped", problem, folders.fingerprint(found.path, key, "")))
-            report.warning(f"{_shown(found, source)}: {problem}; left out.")
+            problems.append((found, problem))
         else:
             usable.append(found)
     report.progress("look", len(paths), len(paths))
+    for found, problem in problems:
+        nearby = set().union(*(people[folder] for folder in _folders_of(found.path, source)))
+        report.warning(f"{_shown(found, source, nearby)}: {problem}; left out.")
     return usable, left_out
 
 
-def _shown(found: Survey, source: Path) -> str:
-    """An original's path for the person at the hospital's own screen, without what it holds of the patient."""
+def _folders_of(path: Path, source: Path) -> set[Path]:
+    """The folder a file lies in, and the one right below the source: most often a patient's."""
+    inside = path.relative_to(source).parts if path != source else ()
+    return {path.parent, source / inside[0]} if len(inside) > 1 else {path.parent}
+
+
+def _shown(found: Survey, source: Path, identities: set[str]) -> str:
+    """An original's path for the hospital's own screen, without what it holds of the patients nearby."""
     path = found.path.relative_to(source) if found.path != source else found.path.name
-    return without_identity(str(path), *found.identities)
+    return without_identity(str(path), *identities)
 
 
 def _doubled(first: Survey | None, found: Survey) -> str:
