@@ -44,8 +44,8 @@ def compare(folder: Path, peers: Path, repeats: int) -> None:
     planted = plant(folder / "planted")
     make_series(folder / "ct", slices=100, rows=512, columns=512)
     originals = sorted(planted.folder.rglob("*.dcm"))
-    print(f"{platform.machine()}, Python {platform.python_version()}; {len(originals)} planted files, {len(planted.values)} values, "
-          f"{len(planted.uids)} UIDs; {resolved(originals)} references")  # fmt: skip
+    print(f"{platform.machine()}, Python {platform.python_version()}; {len(originals)} planted files")
+    print(f"{len(planted.values)} values, {len(planted.uids)} UIDs, {resolved(originals)} references")
     rows, base = [], None
     for tool in ("FedRT", *TOOLS):
         out = folder / f"out {tool}"
@@ -54,14 +54,12 @@ def compare(folder: Path, peers: Path, repeats: int) -> None:
         seconds = times[len(times) // 2]
         base = base or seconds
         rows.append((tool, first, *left(planted, out), resolved(originals) - resolved(copies_in(out)), seconds / base))
-    print(
-        "| tool | files written | planted values left | original UIDs left | references broken | time |\n|---|---|---|---|---|---|"
-    )
+    print("| tool | files written | planted values left | original UIDs left | references broken | time |")
+    print("|---|---|---|---|---|---|")
     for tool, first, values, uids, broken, ratio in rows:
         files = f"{first['written']} of {len(originals)}"
-        print(
-            f"| {tool} | {files} | {values} of {len(planted.values)} | {uids} of {len(planted.uids)} | {broken} | {ratio:.2f} |"
-        )
+        counts = f"{values} of {len(planted.values)} | {uids} of {len(planted.uids)}"
+        print(f"| {tool} | {files} | {counts} | {broken} | {ratio:.2f} |")
 
 
 def use(tool: str, peers: Path, source: Path, out: Path) -> dict:
