@@ -5,7 +5,7 @@ import pytest
 from dicom_maker import AXIAL, ORIENTATIONS, ellipse, make_series
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.geometry import SliceStack, stack_of_image, to_image
-from FedRTDatasetLib.rasterise import fill_even_odd, rasterise, rasterise_roi
+from FedRTDatasetLib.rasterise import fill_even_odd, rasterise, rasterise_each, rasterise_roi
 from FedRTDatasetLib.rtstruct_read import CLOSED, XOR, Contour, Roi, read_rtstruct
 from FedRTDatasetLib.series import load_series
 
@@ -447,3 +447,18 @@ def test_real_structure_sets(real_data, name):
                 odd[what] += getattr(made.record, what)
     assert sets >= REAL[name][0]
     assert odd == dict.fromkeys(odd, 0) | REAL[name][1]
+
+
+def test_one_after_the_other_in_one_mask():
+    stack = make_stack(offsets=np.arange(20) * 3.0)
+    rois = [
+        roi([on_slice(stack, k, circle(*BIG)) for k in (2, 4, 6)]),
+        roi([on_slice(stack, k, loop) for k in range(1, 19) for loop in (circle(*BIG), circle(*OTHER))]),
+        roi([on_slice(stack, 5, circle(*ISLAND), off=1.2)]),
+        roi([]),
+        roi([on_slice(stack, 4, circle(*HOLE))]),
+    ]
+    for one, made in rasterise_each(rois, stack):
+        alone = rasterise_roi(one, stack)
+        assert np.array_equal(made.mask, alone.mask)
+        assert made.record == alone.record

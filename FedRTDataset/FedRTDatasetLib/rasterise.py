@@ -5,6 +5,7 @@ one slice mean together is told in contour_rule.py. Slices without contours of t
 structure is bridged (bridging.py), which is recorded.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,7 @@ from .geometry import SliceStack
 from .rtstruct_read import XOR, Roi
 from .scanline import fill_even_odd, fill_slices
 
-__all__ = ["RasterRecord", "RoiMask", "fill_even_odd", "rasterise", "rasterise_roi"]
+__all__ = ["RasterRecord", "RoiMask", "fill_even_odd", "rasterise", "rasterise_each", "rasterise_roi"]
 
 ON_SLICE_MM = 0.1  # a contour this close to a slice (or ON_SLICE of the step) lies on it: rounded coordinates
 ON_SLICE = 0.05
@@ -64,10 +65,11 @@ class RasterRecord(BaseModel):
 
 @dataclass
 class RoiMask:
-    """mask: uint8 [k, y, x] of the stack's shape. record: how it came about."""
+    """mask: uint8 [k, y, x] of the stack's shape. record: how it came about. slices: where the mask may hold something."""
 
     mask: np.ndarray
     record: RasterRecord
+    slices: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -105,19 +107,34 @@ def rasterise(polygons: list[np.ndarray], stack: SliceStack) -> tuple[np.ndarray
     return made.mask, made.record.beyond_contours + made.record.tilted_contours
 
 
-def rasterise_roi(roi: Roi, stack: SliceStack, drawn_on: SliceStack | None = None) -> RoiMask:
+def rasterise_each(
+    rois: Iterable[Roi], stack: SliceStack, drawn_on: SliceStack | None = None
+) -> Iterator[tuple[Roi, RoiMask]]:
+    """`rasterise_roi` of one ROI after the other in the memory of one mask: each mask holds until the next is asked for."""
+    mask = np.zeros(stack.shape, dtype=np.uint8)
+    for roi in rois:
+        made = rasterise_roi(roi, stack, drawn_on, out=mask)
+        yield roi, made
+        mask[made.slices] = 0
+
+
+def rasterise_roi(
+    roi: Roi, stack: SliceStack, drawn_on: SliceStack | None = None, *, out: np.ndarray | None = None
+) -> RoiMask:
     """The mask of a ROI and the record of what its contours were and what was done about them.
 
     Args:
         roi: as read from an RTSTRUCT.
         stack: the pixel grid of the mask; also the orthogonal grid that a tilted or uneven series was brought to.
         drawn_on: the series' own slices where `stack` is another grid: what lies between two of them is bridged.
+        out: uint8 zeros of the stack's shape to draw in; a new mask otherwise.
     """
     closed = [contour for contour in roi.contours if contour.is_area]
     made = _rasterise(
         _loops([contour.points for contour in closed], [contour.kind == XOR for contour in closed]),
         stack,
         drawn_on or stack,
+        out,
     )
     made.record = made.record.model_copy(
         update={"open_contours": roi.other_contours, "broken_contours": roi.broken_contours}
@@ -131,8 +148,8 @@ def _loops(polygons: list[np.ndarray], exclusive: list[bool]) -> _Loops:
     return _Loops(points, starts, np.array(exclusive, dtype=bool))
 
 
-def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None) -> RoiMask:
-    mask = np.zeros(stack.shape, dtype=np.uint8)
+def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None, out: np.ndarray | None = None) -> RoiMask:
+    mask = np.zeros(stack.shape, dtype=np.uint8) if out is None else out
     if not len(loops):
         return RoiMask(mask, RasterRecord())
     planes, tilted = _planes(loops, stack)
@@ -154,7 +171,7 @@ def _rasterise(loops: _Loops, stack: SliceStack, drawn_on: SliceStack | None) ->
         sub_voxel_slices=[plane.k for plane in own if not filled[plane.k]],
         voxels=int(filled.sum() + sum(np.count_nonzero(mask[k]) for k in bridged.moved + bridged.interpolated)),
     )
-    return RoiMask(mask, record)
+    return RoiMask(mask, record, [plane.k for plane in own] + bridged.moved + bridged.interpolated)
 
 
 def _planes(loops: _Loops, stack: SliceStack) -> tuple[list[Plane], int]:
