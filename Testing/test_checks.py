@@ -118,6 +118,11 @@ def test_modified_z_score_is_not_moved_by_the_outlier_itself():
     assert abs(scores[:5]).max() < 2 and scores[5] > 30
 
 
+def test_structures_that_hardly_any_case_has_are_told_together(tmp_path):
+    few = write_tiny_dataset(tmp_path / "few", unlabelled={"c00": ("Prostate",)}, cases={"train": 3, "test": 1})
+    assert found(few, "rare") == {"": ["too few training cases are contoured to learn from: Prostate (2)."]}
+
+
 def test_command_tells_findings_and_fails_on_errors(dataset, capsys):
     assert main(["dataset", "check", str(dataset.path), "--progress", "none"]) == 0
     with open(dataset.cases[0].folder / "image.nrrd", "ab") as file:

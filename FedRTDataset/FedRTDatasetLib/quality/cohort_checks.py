@@ -91,11 +91,9 @@ def _rare_structures(cases: list[CaseRecord]) -> CohortFindings:
     for case in cases:
         for name in case.labelled:
             counts[name] += case.split == "train"
-    return [
-        ("", Finding("rare", f"{name} is contoured in {count} training case(s): too few to learn it.", name))
-        for name, count in sorted(counts.items())
-        if count < 3
-    ]
+    few = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()) if count < 3)
+    text = f"too few training cases are contoured to learn from: {few}."
+    return [("", Finding("rare", text))] if few else []
 
 
 def modified_z_scores(values: np.ndarray) -> np.ndarray:

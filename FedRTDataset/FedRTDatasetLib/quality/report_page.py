@@ -57,7 +57,10 @@ def _introduction(dataset: Dataset, quality: Quality) -> str:
     told = ", ".join(
         f'<span class="{s if counts[s] else ""}">{counts[s]} {s}{"s" * (counts[s] != 1)}</span>' for s in SEVERITIES
     )
-    return f"{len(dataset.cases)} cases of {patients} patients ({splits}), {len(dataset.structures)} structures. Checks: {told}."
+    return (
+        f"{len(dataset.cases)} cases of {patients} patients ({splits}), {len(dataset.structures)} structures. "
+        f"Checks: {told}."
+    )
 
 
 def _structures(dataset: Dataset) -> str:
@@ -139,7 +142,7 @@ def _skipped(dataset: Dataset) -> str:
     rows = [[str(item.number), item.kind, item.case, item.text] for item in record.skipped]
     told = table(["number", "what", "case", ""], rows)
     return (
-        f'{counts}<details><summary>Each of {len(rows)} items</summary><p class="note">The numbers are those of the list of '
+        f'{counts}<details><summary>One by one ({len(rows)})</summary><p class="note">The numbers are those of the list of '
         f"skipped items that lies beside the dataset where it was built; it names the files.</p>{told}</details>"
     )
 
