@@ -449,6 +449,16 @@ def test_a_second_run_writes_only_what_is_new(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folders.copies_in(tmp_path / "out")} == after
 
 
+def test_two_runs_at_once_do_not_meet(tmp_path):
+    from FedRTDatasetLib.build_lock import building
+
+    make_series(tmp_path / "in", slices=1)
+    folders.make_private(folders.unverified(tmp_path / "out"))
+    with building(folders.unverified(tmp_path / "out")), pytest.raises(FedRTError):
+        deidentify(tmp_path / "in", tmp_path / "out", KEY)
+    assert deidentify(tmp_path / "in", tmp_path / "out", KEY).clean
+
+
 def test_copies_under_two_keys_are_not_mixed(tmp_path):
     make_series(tmp_path / "in", slices=1)
     deidentify(tmp_path / "in", tmp_path / "out", KEY)

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..build_lock import building
 from ..errors import FedRTError
 from ..names import NameMap
 from ..privacy import without_identity
@@ -75,18 +76,20 @@ def deidentify(
 
 
 def _run(source: Path, out: Path, key: SiteKey, settings: Settings, report: Reporter, names, jobs: int) -> Outcome:
-    outcome = Outcome()
-    with Workers(jobs) as workers:
-        surveys, left_out = _look(source, settings, report, outcome, workers, key)
-        planned = plan(surveys, out, key, settings, names)
-        removed = _copy(planned, out, settings, key, names, report, outcome, workers)
-    _remove_left_out(out, left_out, key)
-    earlier = _earlier(out, {one.name for one in planned})
-    _search(planned, earlier, out, Search(removed, key, settings), report, outcome, jobs)
-    _release([*(one.row for one in planned), *earlier], out)
-    outcome.rows += earlier
-    write_report(out, outcome.rows, summary(settings, key, outcome))
-    shutil.rmtree(folders.unverified(out), ignore_errors=True)
+    outcome, waiting = Outcome(), folders.unverified(out)
+    folders.make_private(waiting)
+    with building(waiting):
+        with Workers(jobs) as workers:
+            surveys, left_out = _look(source, settings, report, outcome, workers, key)
+            planned = plan(surveys, out, key, settings, names)
+            removed = _copy(planned, out, settings, key, names, report, outcome, workers)
+        _remove_left_out(out, left_out, key)
+        earlier = _earlier(out, {one.name for one in planned})
+        _search(planned, earlier, out, Search(removed, key, settings), report, outcome, jobs)
+        _release([*(one.row for one in planned), *earlier], out)
+        outcome.rows += earlier
+        write_report(out, outcome.rows, summary(settings, key, outcome))
+    shutil.rmtree(waiting, ignore_errors=True)
     return outcome
 
 
@@ -101,7 +104,7 @@ def _look(source: Path, settings, report, outcome: Outcome, workers, key) -> tup
     problems: list[tuple[Survey, str]] = []
     people: dict[Path, set[str]] = {}
     for done, found in enumerate(workers.each(survey, paths)):
-        report.progress("look", done, len(paths))
+        _tell(report, "look", done, len(paths))
         for folder in _folders_of(found.path, source):
             people.setdefault(folder, set()).update(found.identities)
         problem = found.problem or _doubled(seen.get(found.instance), found)
@@ -120,6 +123,12 @@ def _look(source: Path, settings, report, outcome: Outcome, workers, key) -> tup
         nearby = set().union(*(people[folder] for folder in _folders_of(found.path, source)))
         report.warning(f"{_shown(found, source, nearby)}: {problem}; left out.")
     return usable, left_out
+
+
+def _tell(report: Reporter, stage: str, done: int, of: int) -> None:
+    """Progress in at most two hundred steps."""
+    if done % max(1, of // 200) == 0:
+        report.progress(stage, done, of)
 
 
 def _folders_of(path: Path, source: Path) -> set[Path]:
@@ -145,21 +154,18 @@ def _copy(planned, out: Path, settings, key, names, report, outcome: Outcome, wo
     """Write the copies; returns what was removed from each patient's objects, also from those whose copy is there."""
     removed: dict[str, Removed] = {}
     waiting, rows = folders.unverified(out), []
-    if any(not one.there for one in planned):
-        folders.make_private(waiting)
     work = workers.each(deidentify_file, [one.job for one in planned], settings, key, names)
     for number, (one, done) in enumerate(zip(planned, work, strict=True)):
-        report.progress("de-identify", number, len(planned))
+        _tell(report, "de-identify", number, len(planned))
         removed.setdefault(one.survey.patient, Removed()).merge(done.removed)
         removed[one.survey.patient].merge(one.survey.removed)
         outcome.rows.append(one.row)
         outcome.counts.update(done.counts)
         _note_problem(one, done, report)
         rows += [one.row] if one.row.status == "written" else []
-        if len(rows) % 200 == 0 and waiting.is_dir():
+        if len(rows) % 200 == 0:
             write_report(waiting, rows, None)
-    if waiting.is_dir():
-        write_report(waiting, rows, None)
+    write_report(waiting, rows, None)
     report.progress("de-identify", len(planned), len(planned))
     return removed
 
@@ -189,7 +195,7 @@ def _search(planned, earlier: list[Row], out: Path, search: Search, report, outc
     outcome.searched["values"] = search.values
     results = search.each(out, [(row.name, patient) for row, patient in copies], jobs)
     for number, ((row, _), result) in enumerate(zip(copies, results, strict=True)):
-        report.progress("search", number, len(copies))
+        _tell(report, "search", number, len(copies))
         outcome.searched.update({"files": 1, "bytes": result.size, "coincidences": result.coincidences})
         if result.findings:
             outcome.findings[row.name] = result.findings
