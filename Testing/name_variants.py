@@ -15,8 +15,10 @@ SIDES = {
     "R": ("Right", "RIGHT", "right", "Rt", "RT", "rt", "R", "(R)"),
 }
 SPELT_OUT = {
-    "A": "Artery", "V": "Vein", "Glnd": "Gland", "Musc": "Muscle", "VB": "Vertebra", "Lobe": "Lobe", "Cavity": "Cavity",
-    "Sinus": "Sinus", "Bone": "Bone", "Canal": "Canal", "Joint": "Joint", "Valve": "Valve", "Kidney": "Kidney", "Colon": "Colon",
+    "A": "Artery", "V": "Vein", "Glnd": "Gland", "Musc": "Muscle", "VB": "Vertebra", "Lobe": "Lobe",
+    "Cavity": "Cavity", "Sinus": "Sinus", "Bone": "Bone", "Canal": "Canal", "Joint": "Joint", "Valve": "Valve",
+    "Kidney": "Kidney",
+    "Colon": "Colon",
     "Submand": "Submandibular", "Subling": "Sublingual", "OpticNrv": "Optic Nerve", "OpticChiasm": "Optic Chiasm",
     "BrachialPlex": "Brachial Plexus", "SpinalCord": "Spinal Cord",
     "SpinalCanal": "Spinal Canal",

@@ -134,6 +134,31 @@ def test_the_other_sides_word_means_the_other_side():
     assert changed > 1500
 
 
+def test_strange_names_are_no_trouble():
+    strange = (
+        "",
+        " ",
+        "\n",
+        "\x00",
+        "😀",
+        "肝臓",
+        "L",
+        "R",
+        "L R",
+        "((",
+        "[]",
+        "Kidney_L" * 5000,
+        "a " * 90,
+        "ΩΩΩ",
+        "²",
+        "ı",
+        "ﬁbula L",
+    )
+    for roi_name in strange:
+        proposal = propose(roi_name)
+        assert proposal.tg263 in (None, "Fibula_L"), roi_name
+
+
 # --- the table -----------------------------------------------------------------------------------------------------------
 
 

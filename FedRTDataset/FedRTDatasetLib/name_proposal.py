@@ -18,6 +18,9 @@ from .tg263 import exactly, primary_names
 CONFIDENT = 0.9
 """Proposals from this confidence on are used without waiting for a reviewer."""
 
+LONGEST = 200
+"""Letters of a name that is looked at; DICOM allows 64."""
+
 _ROLE = re.compile(r"^\s*((oars?|organs? at risk|rtog|nrg|tg-?263|roi|struct)[\s_\-:]+|o_)(?=\w{2})", re.IGNORECASE)
 
 
@@ -42,6 +45,8 @@ class NameProposal:
 
 def propose(roi_name: str) -> NameProposal:
     """What a ROI name means."""
+    if len(roi_name) > LONGEST:
+        return NameProposal(None, 0.0, "too long for a name")
     exact = exactly(roi_name)
     if exact is not None and not starts_as_helper(roi_name):
         entry = primary_names().get(exact)
