@@ -300,6 +300,20 @@ def test_a_layout_is_used_for_the_same_layout_only(tmp_path):
         assert fits[-1] is None
 
 
+def test_objects_with_sequences_are_read_whole_each_time(tmp_path):
+    """Two structure sets of one layout, and one of them twice."""
+    for name in ("a", "b"):
+        make_patient(tmp_path / name, slices=4, rows=4, columns=4, contoured=range(1, 3))
+    for path in (
+        tmp_path / "a" / "structures.dcm",
+        tmp_path / "b" / "structures.dcm",
+        tmp_path / "a" / "structures.dcm",
+    ):
+        elements = check(path)
+        assert len(elements["StructureSetROISequence"]) == 2
+        assert len(elements["ReferencedFrameOfReferenceSequence"]) == 1
+
+
 def test_a_file_that_just_ends_makes_no_layout(image):
     """What follows in another file may be wanted."""
     dataset = pydicom.dcmread(image)

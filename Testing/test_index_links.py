@@ -307,11 +307,14 @@ def test_newest_registration_first(tmp_path):
 def test_deformable_and_useless_registrations(tmp_path):
     small(tmp_path)
     registration(tmp_path / "a.dcm", "1.1", {"1.2": [shift(1, 0, 0)]})
-    change(tmp_path / "a.dcm", SOPClassUID="1.2.840.10008.5.1.4.1.1.66.3")
+    dataset = change(tmp_path / "a.dcm", SOPClassUID="1.2.840.10008.5.1.4.1.1.66.3")
+    del dataset.RegistrationSequence
+    dataset.save_as(tmp_path / "a.dcm")
     registration(tmp_path / "b.dcm", "1.1", {"1.2": [np.zeros((4, 4))]})
     registration(tmp_path / "c.dcm", "1.1", {"1.2": []})
     index = index_folders([tmp_path])
     assert kinds(index) == ["deformable"]
+    assert [one.path.name for one in index.registrations.values() if one.deformable] == ["a.dcm"]
     (one,) = index.registrations_between("1.1", "1.2")
     with pytest.raises(ValueError, match="inverse"):
         one.matrix("1.1", "1.2")

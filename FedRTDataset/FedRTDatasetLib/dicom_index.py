@@ -21,7 +21,7 @@ from .index_findings import Findings, Identities
 from .index_links import link_dose, link_plan, link_structure_set
 from .index_objects import ImageSeries, Problem, Registration, RtObject
 from .index_record import IMAGE_MODALITIES
-from .index_rows import ObjectRows, SeriesRows, Subset, registration, rt_object
+from .index_rows import ObjectRows, SeriesRows, Subset, registration_object, rt_object
 from .index_scan import Scanned, scan
 from .index_store import Store, open_store
 from .index_summary import add_file_problems, add_series_problems, count_others, list_series, seen_identities
@@ -167,7 +167,7 @@ def _build(store: Store, scanned: Scanned, show: Callable[[str], Path], barred: 
         structure_sets=ObjectRows(store, show, "RTSTRUCT", rt_object("RTSTRUCT")),
         plans=ObjectRows(store, show, "RTPLAN", rt_object("RTPLAN")),
         doses=ObjectRows(store, show, "RTDOSE", rt_object("RTDOSE")),
-        registrations=ObjectRows(store, show, "REG", registration),
+        registrations=ObjectRows(store, show, "REG", registration_object),
         plan_links={},
         dose_links={},
         problems=findings.problems,
@@ -193,6 +193,9 @@ def _link(index: Index, store: Store, findings: Findings) -> None:
         to = link_dose(store, dose, index.plans, index.plan_links, index.structure_sets, findings)
         if to is not None:
             index.dose_links[dose.uid] = to
+    for registration in index.registrations.values():
+        if registration.deformable:
+            findings.add_file(str(registration.path), "deformable", about=registration.uid)
     index.guessed = findings.guessed
 
 

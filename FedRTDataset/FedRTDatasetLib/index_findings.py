@@ -76,10 +76,10 @@ class Findings:
         if about:
             self.doubts[about].append(text)
 
-    def add_file(self, path: str, code: str) -> None:
+    def add_file(self, path: str, code: str, *, about: str = "") -> None:
         """A file that cannot be used."""
         kind, text = TEXTS[code]
-        self.add(kind, f"{self.name(path)} {text}")
+        self.add(kind, f"{self.name(path)} {text}", about=about)
 
     def name(self, path: str | Path) -> str:
         """A file's name without identities, as it can be printed anywhere."""

@@ -55,6 +55,8 @@ class _Window:
 
 
 _layouts = Layouts()
+LAYOUTS_OF = ("CT", "MR", "PT")
+"""Objects without a sequence among what is wanted, and many of a kind."""
 
 
 def read_elements(path: str) -> tuple[Elements, bool]:
@@ -75,15 +77,14 @@ def read_elements(path: str) -> tuple[Elements, bool]:
         if known is not None:
             syntax, codec = known.context
             raw = zip(known.wanted, known.values.unpack_from(data), strict=True)
-            values = {keyword: read_value(value, kind, b"", syntax, codec) for (keyword, kind), value in raw}
-            return values | known.sequences, False
+            return {keyword: read_value(value, kind, b"", syntax, codec) for (keyword, kind), value in raw}, False
         found, trace = Elements(), Trace()
         position, uid = _start(window, found, trace)
         syntax = BIG_ENDIAN_VR if uid == BIG_ENDIAN else IMPLICIT_VR if uid == IMPLICIT else EXPLICIT_VR
         _require_syntax(window, position, syntax)
         found["TransferSyntaxUID"] = uid
         complete = _top_level(window, position, syntax, found, trace)
-        if complete and window.start == 0 and trace.ended and found.get("Modality") in LAST_TAG:
+        if complete and window.start == 0 and trace.ended and found.get("Modality") in LAYOUTS_OF:
             codec = CODECS.get(found.get("SpecificCharacterSet", ""), "")
             _layouts.add(data, trace, (syntax, codec))
         return found, not complete
@@ -197,7 +198,7 @@ def _top_level(window: _Window, position: int, syntax: Syntax, found: Elements, 
             fixed.append((start + at, position - start - at))
             at = position - start
             if wanted:
-                found[wanted[0]] = trace.sequences[wanted[0]] = items
+                found[wanted[0]] = items
             continue
         fixed.append((start + at, header + (length if tag in DECISIVE else 0)))
         if wanted is None:

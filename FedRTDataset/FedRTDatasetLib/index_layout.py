@@ -21,8 +21,6 @@ class Trace:
 
     fixed: list[tuple[int, int]] = field(default_factory=list)
     values: list[tuple[int, int, str, str]] = field(default_factory=list)
-    sequences: dict[str, list] = field(default_factory=dict)
-    """Items of the wanted sequences, by keyword. Their bytes are among `fixed`: where those are equal, so are the items."""
     ended: bool = False
     """The first element that is not wanted any more was seen, not just the end of the file."""
 
@@ -35,7 +33,6 @@ class Layout:
     expected: tuple[bytes, ...]
     values: struct.Struct
     wanted: tuple[tuple[str, str], ...]
-    sequences: dict[str, list]
     context: tuple
     """Whatever else the reader needs to know of files like this."""
 
@@ -63,7 +60,7 @@ class Layouts:
             return
         values = _taking([(offset, length) for offset, length, _, _ in trace.values])
         wanted = tuple((keyword, kind) for _, _, keyword, kind in trace.values)
-        self._kept.insert(0, Layout(fixed, fixed.unpack_from(data), values, wanted, trace.sequences, context))
+        self._kept.insert(0, Layout(fixed, fixed.unpack_from(data), values, wanted, context))
         del self._kept[KEPT:]
 
 

@@ -94,7 +94,7 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 
 
 @dataclass
 class Registration:
-    """A Spatial Registration (REG) file.
+    """A Spatial Registration (REG) file; of a deformable one no more than that it is there.
 
     `sources` maps a frame of reference to the 4x4 matrix (16 numbers, row by row, LPS mm) that brings its points to the
     frame of the whole object, `frame_of_reference_uid`; `kinds` to RIGID, RIGID_SCALE or AFFINE. Source: PS3.3 C.20.2.
@@ -110,6 +110,7 @@ class Registration:
     study_uid: str = ""
     study_date: str = ""
     modality: str = "REG"
+    deformable: bool = False
 
     @property
     def frames(self) -> set[str]:

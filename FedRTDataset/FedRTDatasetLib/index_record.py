@@ -169,8 +169,7 @@ def _object(kind: str, elements: Elements, identity: list[str]) -> Record:
     if kind == "RTSTRUCT":
         content |= _drawn_on(elements, content["frame_of_reference_uid"])
     elif kind == "REG":
-        if elements.get("SOPClassUID") == DEFORMABLE:
-            return ["problem", "deformable", identity]
+        content["deformable"] = elements["SOPClassUID"] == DEFORMABLE
         content["sources"] = _transformations(elements)
     else:
         content["structure_set_uids"] = _referenced(elements, "ReferencedStructureSetSequence")

@@ -156,12 +156,12 @@ def rt_object(modality: str) -> Callable[[Path, str, dict], RtObject]:
     return build
 
 
-def registration(path: Path, uid: str, content: dict) -> Registration:
+def registration_object(path: Path, uid: str, content: dict) -> Registration:
     """A `Registration` of a stored record."""
     found = {frame: (kind, tuple(matrix)) for frame, kind, matrix in content["sources"]}
     return Registration(
         path, uid, content["patient_id"], content["patient_name"], content["frame_of_reference_uid"],
         sources={frame: matrix for frame, (_, matrix) in found.items()},
         kinds={frame: kind for frame, (kind, _) in found.items()},
-        study_uid=content["study_uid"], study_date=content["study_date"],
+        study_uid=content["study_uid"], study_date=content["study_date"], deformable=content["deformable"],
     )  # fmt: skip

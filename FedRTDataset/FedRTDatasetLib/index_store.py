@@ -18,7 +18,7 @@ from typing import Any
 
 from .errors import FedRTError
 
-APPLICATION_ID, VERSION = 0x46655254, 1
+APPLICATION_ID, VERSION = 0x46655254, 2
 BUSY_SECONDS = 120
 SCHEMA = """
 CREATE TABLE part (
