@@ -6,8 +6,9 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .index_objects import ImageSeries, Registration, RtObject, Slices
 from .index_record import PART, PHASE
@@ -69,13 +70,18 @@ class SeriesRows(Mapping[str, ImageSeries]):
     def _slices(self, uid: str) -> Slices:
         with self._lock:
             if uid not in self._loaded:
-                self._loaded[uid] = self._load(uid)
+                self._loaded[uid] = self._load(uid, _dataset)
                 if len(self._loaded) > LOADED_SERIES:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(uid)
             return self._loaded[uid]
 
-    def _load(self, uid: str) -> Slices:
+    def plain(self, uid: str) -> ImageSeries:
+        """The series with dictionaries of texts for headers: many times as fast, for rules that go through all series."""
+        slices = self._load(uid, _plain)
+        return replace(self[uid], load=lambda: slices)
+
+    def _load(self, uid: str, header: Callable[[dict], Any]) -> Slices:
         slices = Slices()
         rows = self._store.rows(
             "SELECT uid, path, shared, position, number, phase FROM slice WHERE series = ? ORDER BY path", uid
@@ -84,8 +90,14 @@ class SeriesRows(Mapping[str, ImageSeries]):
             values = dict(zip(PART, json.loads(shared), strict=True)) | dict(zip(PHASE, json.loads(phase), strict=True))
             values |= {"SOPInstanceUID": instance, "ImagePositionPatient": position, "InstanceNumber": number}
             slices.files[instance] = self._show(given_path(path))
-            slices.headers[instance] = _dataset(values)
+            slices.headers[instance] = header(values)
         return slices
+
+
+def _plain(values: dict) -> dict:
+    return {
+        key: value.split("\\") if isinstance(value, str) and "\\" in value else value for key, value in values.items()
+    }
 
 
 def _dataset(values: dict):

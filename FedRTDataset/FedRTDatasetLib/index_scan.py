@@ -18,6 +18,7 @@ from .index_walk import Found
 from .reporting import Reporter
 
 ROWS_AT_ONCE = 2000
+LOOKED_AT_ONCE = 5000
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def scan(store: Store, found: Iterable[Found], roots: Iterable[str], report: Rep
         FedRTError: the store cannot be written (a full disk).
     """  # fmt: skip
     try:
-        files = _look(store, found)
+        files = _look(store, found, report)
         count = _list_unread(store)
         _read(store, count, report)
         removed = _forget(store, roots, changed=count > 0)
@@ -51,13 +52,18 @@ def scan(store: Store, found: Iterable[Found], roots: Iterable[str], report: Rep
     return Scanned(files, count, removed)
 
 
-def _look(store: Store, found: Iterable[Found]) -> int:
+def _look(store: Store, found: Iterable[Found], report: Reporter) -> int:
     store.run("BEGIN")
-    store.run_many(
-        "INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", ((_stored(one.path), one.size, one.mtime) for one in found)
-    )
+    store.run_many("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", _counted(found, report))
     store.run("COMMIT")
     return store.rows("SELECT count(*) FROM seen")[0][0]
+
+
+def _counted(found: Iterable[Found], report: Reporter) -> Iterator[tuple]:
+    for number, one in enumerate(found, 1):
+        if number % LOOKED_AT_ONCE == 0:
+            report.progress("find files", number, number)
+        yield _stored(one.path), one.size, one.mtime
 
 
 def _list_unread(store: Store) -> int:

@@ -2,10 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from .index_findings import Findings
-from .index_objects import ImageSeries
+from .index_rows import SeriesRows
 from .index_scan import given_path
 from .index_store import Store
 from .series_slices import volumes_of
@@ -49,7 +49,7 @@ def add_file_problems(store: Store, barred: Iterable[str], findings: Findings) -
         findings.add_file(given_path(path), json.loads(content)[0])
 
 
-def add_series_problems(store: Store, all_series: Mapping[str, ImageSeries], findings: Findings) -> None:
+def add_series_problems(store: Store, all_series: SeriesRows, findings: Findings) -> None:
     """Series that are more than one volume, or lack a Patient ID or UIDs."""
 
     def example(uid: str) -> str:
@@ -58,7 +58,7 @@ def add_series_problems(store: Store, all_series: Mapping[str, ImageSeries], fin
     for (uid,) in store.rows("SELECT uid FROM series WHERE odd ORDER BY uid"):
         notes: list[str] = []
         try:
-            volumes_of(all_series[uid], notes)
+            volumes_of(all_series.plain(uid), notes)
         except (ValueError, TypeError, ArithmeticError) as error:
             notes.append(f"its slices cannot be sorted ({type(error).__name__}): export it again.")
         for note in _few(notes):
