@@ -1,8 +1,9 @@
 """The even-odd rule at pixel centres, for one slice or for a whole structure at once. Nothing is snapped to the grid.
 
-Every edge toggles, on each row whose centre line it crosses, the first pixel right of the crossing; running along the row,
-each toggle turns inside to outside and back. Half-open intervals (upper end excluded, left border included) make a vertex
-on a centre line count exactly once, so that tiles neither overlap nor leave gaps.
+Every edge toggles, on each column whose centre line it crosses, the first pixel below the crossing; running down the column,
+each toggle turns inside to outside and back. Half-open intervals (right and lower end excluded, left and upper border
+included) make a vertex on a centre line count exactly once, so that tiles neither overlap nor leave gaps. Columns rather
+than rows, because a whole row of all slices is then turned in one step.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ def fill_even_odd(loops: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray
 def fill_slices(mask: np.ndarray, pixels: np.ndarray, starts: np.ndarray, slices: np.ndarray) -> np.ndarray:
     """Fill loops into their slices of an empty mask, in place.
 
-    Only the box that a slice's loops fill is touched: fresh memory costs more than the arithmetic.
+    Only the box that the loops fill is touched: fresh memory costs more than the arithmetic.
 
     Args:
         mask: uint8 [k, y, x], zero on the slices named.
@@ -33,43 +34,35 @@ def fill_slices(mask: np.ndarray, pixels: np.ndarray, starts: np.ndarray, slices
     filled = np.zeros(len(mask), dtype=np.int64)
     following = np.arange(1, len(pixels) + 1)
     following[starts[1:] - 1] = starts[:-1]
-    k = np.repeat(slices, np.diff(starts))
-    row, column, k = _crossings(pixels, pixels[following], k, mask.shape[1:])
-    top, bottom, left, right = _boxes(row, column, k, len(mask))
-    within = column < mask.shape[2]  # what lies right of the image toggles nothing in it
+    column, row, k = _crossings(pixels, pixels[following], np.repeat(slices, np.diff(starts)), mask.shape[1:])
+    if not len(column):
+        return filled
+    top, bottom, left, right = row.min(), min(row.max() + 1, mask.shape[1]), column.min(), column.max() + 1
+    within = row < mask.shape[1]  # what lies below the image toggles nothing in it
     row, column, k = row[within], column[within], k[within]
     np.bitwise_xor.at(mask.reshape(-1), (k * mask.shape[1] + row) * mask.shape[2] + column, np.uint8(1))
-    for touched in np.flatnonzero(bottom):
-        box = mask[touched, top[touched] : bottom[touched], left[touched] : right[touched]]
-        np.bitwise_xor.accumulate(box, axis=1, out=box)
-        filled[touched] = np.count_nonzero(box)
+    used = np.unique(k)
+    for run in np.split(used, np.flatnonzero(np.diff(used) > 1) + 1) if len(used) else []:
+        box = mask[run[0] : run[-1] + 1, top:bottom, left:right]
+        for y in range(1, box.shape[1]):
+            np.bitwise_xor(box[:, y], box[:, y - 1], out=box[:, y])
+        filled[run] = [np.count_nonzero(part) for part in box]
     return filled
 
 
-def _boxes(row: np.ndarray, column: np.ndarray, k: np.ndarray, slices: int) -> tuple[np.ndarray, ...]:
-    """(k,) each: top, bottom, left and right of the pixels on each slice; bottom is 0 where there are none."""
-    top, left = (np.full(slices, np.iinfo(np.int64).max) for _ in range(2))
-    bottom, right = (np.zeros(slices, dtype=np.int64) for _ in range(2))
-    np.minimum.at(top, k, row)
-    np.minimum.at(left, k, column)
-    np.maximum.at(bottom, k, row + 1)
-    np.maximum.at(right, k, column + 1)
-    return top, bottom, left, right
-
-
 def _crossings(start: np.ndarray, end: np.ndarray, k: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Row, column and slice of every pixel that is the first right of where an edge crosses its row (columns: none is)."""
+    """Column, row and slice of each pixel that is the first below where an edge crosses its column (rows: none is)."""
     rows, columns = shape
-    upward = (start[:, 1] < end[:, 1])[:, None]
-    low, high = np.where(upward, start, end), np.where(upward, end, start)
-    first = np.clip(np.ceil(low[:, 1]), 0, rows).astype(np.int64)
-    count = np.clip(np.ceil(high[:, 1]), 0, rows).astype(np.int64) - first
+    rightward = (start[:, 0] < end[:, 0])[:, None]
+    low, high = np.where(rightward, start, end), np.where(rightward, end, start)
+    first = np.clip(np.ceil(low[:, 0]), 0, columns).astype(np.int64)
+    count = np.clip(np.ceil(high[:, 0]), 0, columns).astype(np.int64) - first
     crossing = np.flatnonzero(count)
     first, count, low, high, k = first[crossing], count[crossing], low[crossing], high[crossing], k[crossing]
 
     edge = np.repeat(np.arange(len(count)), count)
-    row = np.arange(len(edge)) + (first - np.cumsum(count) + count)[edge]
-    slope = (high[:, 0] - low[:, 0]) / (high[:, 1] - low[:, 1])
-    x = low[edge, 0] + (row - low[edge, 1]) * slope[edge]
-    column = np.clip(np.ceil(x), 0, columns).astype(np.int64)
-    return row, column, k[edge]
+    column = np.arange(len(edge)) + (first - np.cumsum(count) + count)[edge]
+    slope = (high[:, 1] - low[:, 1]) / (high[:, 0] - low[:, 0])
+    y = low[edge, 1] + (column - low[edge, 0]) * slope[edge]
+    row = np.clip(np.ceil(y), 0, rows).astype(np.int64)
+    return column, row, k[edge]

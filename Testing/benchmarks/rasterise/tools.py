@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def fedrt(images: Path, rtstruct: Path, out: Path) -> Callable:
+def fedrt(images: Path, rtstruct: Path, out: Path, each: Callable | None = None) -> Callable:
     """Each mask in memory, one after the other."""
     from FedRTDatasetLib.dicom_index import index_folders
     from FedRTDatasetLib.rasterise import rasterise_each
@@ -25,24 +25,27 @@ def fedrt(images: Path, rtstruct: Path, out: Path) -> Callable:
         (series,) = index_folders([images]).series.values()
         loaded = load_series(series)
         for roi, made in rasterise_each(read_rtstruct(rtstruct), loaded.stack):
+            if each is not None:
+                each(made)
             yield roi.name, made.mask
 
     return work
 
 
 def fedrt_written(images: Path, rtstruct: Path, out: Path) -> Callable:
-    """The same, every mask written with eight voxels a byte, as plastimatch writes them."""
+    """The same, every mask written with eight voxels a byte, as plastimatch writes them; empty slices are holes in the file."""
     import numpy as np
 
-    inner = fedrt(images, rtstruct, out)
+    file = open(out / "masks.bits", "wb")  # noqa: SIM115
 
-    def work():
-        with open(out / "masks.bits", "wb") as file:
-            for name, mask in inner():
-                file.write(np.packbits(mask))
-                yield name, mask
+    def write(made) -> None:
+        start, size = file.seek(0, 2), made.mask[0].size // 8
+        for k in made.slices:
+            file.seek(start + k * size)
+            file.write(np.packbits(made.mask[k]))
+        file.truncate(start + len(made.mask) * size)
 
-    return work
+    return fedrt(images, rtstruct, out, write)
 
 
 def _as_in_pydicom_2() -> None:
