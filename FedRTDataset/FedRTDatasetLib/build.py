@@ -180,6 +180,10 @@ class _Build:
             )
             path = min(series.files.values(), default=None)
             self.skipped.add("series-unused", text, path=path and path.parent, slices=len(series.files))
+        counts = Counter(name for rt in self.index.structure_sets.values() for name in rt.roi_names)
+        for name in sorted(name for name in counts if self.names.is_undecided(name)):
+            text = f"nobody has decided what ROI name {name} means: not used; name it in the name map and build again."
+            self.skipped.add("roi-name-unknown", text, shown=False, structure_sets=counts[name])
 
     def _duplicates(self, sources: list[CaseSource], kept: dict[str, CaseRecord]) -> list[list[str]]:
         images = [(case.fingerprint, case.patient) for case in kept.values()]

@@ -22,6 +22,9 @@ from .segmentation import write_segmentation
 from .series import load_series
 from .structures import structure
 
+BODIES = ("Body", "External", "Skin")
+"""Doses hardly ever cover them whole."""
+
 
 @dataclass
 class Built:
@@ -87,7 +90,9 @@ def build_case(
 
 
 def _told(check: Check) -> bool:
-    """Whether the notes of the loaded series already tell it, with more of its whereabouts."""
+    """Whether it need not be shown: the notes of the loaded series tell it, with its whereabouts, or it is usual."""
+    if check.kind == "dose-smaller":
+        return check.severity == "note"
     return check.kind in ("slices-left-out", "slices-missing", "uneven-slices", "gantry-tilt")
 
 
@@ -132,8 +137,9 @@ def _dose(
     found.steps.append(Step(step="dose", parameters=parameters))
     if known < 1:
         for name, beyond in _beyond_dose(structures, planned.dose, grid, link).items():
+            severity = "note" if name in BODIES else "warning"
             found.checks.append(
-                Check(kind="dose-smaller", severity="warning", structure=name, values={"percent": beyond})
+                Check(kind="dose-smaller", severity=severity, structure=name, values={"percent": beyond})
             )
     return found
 

@@ -5,6 +5,7 @@ The parts are in `dosimetry`: one RTDOSE file (`rtdose.py`), the rule by which d
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from .dosimetry.course import CourseDose, course_dose, read_grids
@@ -52,6 +53,7 @@ def planned_dose(index, structure_set_uid: str) -> CourseDose:
     grids = in_frame(grids, structure_set.frame_of_reference_uid, checks)
     if not uids and grids:
         checks.append(Check(kind="dose-without-plan", severity="warning"))
+        grids = [replace(grid, plan_uids=grid.plan_uids or ("",)) for grid in grids]  # of one plan that is not known
         plans = [Plan(uid) for uid in sorted({uid for grid in grids for uid in grid.plan_uids})]
     chosen = course_dose(plans, grids)
     return CourseDose(chosen.dose, chosen.plans if uids else (), checks + chosen.checks, chosen.per_plan)

@@ -79,7 +79,6 @@ TEXTS = {
     "phase-without-dose": "{count} phase(s) of the course have no dose here: the sum is not the whole course.",
     # the case
     "corrected-versions": "{count} corrected structure set(s) from before this build are kept in versions/.",
-    "images-duplicated": "the same images are there under {count} case(s) or patients: kept in one split.",
     # anatomy and whatever else a check finds
     "volume": "{structure}: its volume is outside what is usual; is it the right structure?",
     "side": "{structure}: it lies on the other side of the body than its name says.",

@@ -25,11 +25,19 @@ class SkippedList:
     _rows: list[tuple[str, str, str, dict[str, Value], str]] = field(default_factory=list)
 
     def add(
-        self, kind: str, text: str = "", *, case: str = "", path: Path | str | None = None, **values: Value
+        self,
+        kind: str,
+        text: str = "",
+        *,
+        case: str = "",
+        path: Path | str | None = None,
+        shown: bool = True,
+        **values: Value,
     ) -> None:
-        """`text`: the sentence for the screen; without one that of `kind`. `path`: the file concerned."""
+        """`text`: the sentence for the screen; without one that of `kind`. `path`: the file concerned. `shown`: on screen."""
         text = without_identity(text or sentence(kind, values), *self.identities)
-        self.problems.append(Problem(kind, text))
+        if shown:
+            self.problems.append(Problem(kind, text))
         self._rows.append((kind, str(path or ""), case, values, text))
 
     def note(self, text: str) -> None:
