@@ -154,6 +154,17 @@ def test_a_map_of_an_older_version_is_read(tmp_path):
     assert names.entries["Niere"].doubt == ""
 
 
+def test_a_name_no_rule_knew_is_looked_at_again_and_a_written_one_is_not():
+    names = NameMap()
+    names.entries["Hueftpfanne li"] = MapEntry(None, 0.0, "unknown", 2)
+    names.entries["Blase"] = MapEntry(
+        "Urethra", 0.0, "unknown", 2
+    )  # written by a person who did not set the status yet
+    names.merge({"Hueftpfanne li": 3, "Blase": 3})
+    assert names.lookup("Hueftpfanne li") == "Acetabulum_L"
+    assert names.entries["Blase"].tg263 == "Urethra"
+
+
 # --- the command ---------------------------------------------------------------------------------------------------------
 
 

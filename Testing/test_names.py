@@ -11,7 +11,7 @@ from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.name_words import without_accents
 from FedRTDatasetLib.names import COLUMNS, CONFIDENT, NameMap, propose
 from FedRTDatasetLib.phantom_hospitals import HOSPITALS
-from FedRTDatasetLib.structures import shipped_structures, table_rows
+from FedRTDatasetLib.structures import shipped_structures, structure, table_rows
 from FedRTDatasetLib.tg263 import primary_names
 from name_lists import HELD_OUT, lists
 from name_score import score
@@ -187,6 +187,13 @@ def test_table_holds_tg263_names():
     # The list gives target types once; p (primary) and n (nodal) are TG-263's own classifiers to them.
     targets = {base + suffix for base in ("GTV", "CTV", "PTV") for suffix in "pn"}
     assert {row["name"] for row in table_rows()} <= official | targets
+
+
+def test_names_outside_the_table_have_their_side():
+    assert structure("Ureter_L").laterality == ("7771000", "Left")
+    assert structure("VB_L").laterality is None
+    assert structure("Ureters").laterality == ("51440002", "Right and left")
+    assert structure("Anything").laterality is None
 
 
 # --- the map as a file -----------------------------------------------------------------------------------------------------

@@ -38,13 +38,16 @@ class NameMap:
         write_map(Path(path), dict(order))
 
     def merge(self, counts: Mapping[str, int]) -> None:
-        """Take in how often each ROI name was seen: new names become proposals, decisions stay as they are."""
+        """Take in how often each ROI name was seen: new names become proposals, decisions stay as they are.
+
+        A name that no rule knew when the map was written is looked at again: later rules know more.
+        """
         for name, count in counts.items():
             name = name.strip()
             if not name:
                 continue
             entry = self.entries.get(name)
-            if entry is None:
+            if entry is None or _has_no_answer(entry):
                 found = propose(name)
                 entry = self.entries[name] = MapEntry(found.tg263, found.confidence, found.rule)
             entry.count = count
@@ -94,3 +97,7 @@ class NameMap:
 
     def _settled(self, roi_name: str) -> bool:
         return not self.is_undecided(roi_name)
+
+
+def _has_no_answer(entry: MapEntry) -> bool:
+    return entry.status == "proposed" and entry.tg263 is None and not entry.doubt

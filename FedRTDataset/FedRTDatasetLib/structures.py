@@ -2,7 +2,7 @@
 
 Names: AAPM TG-263 (Mayo et al., "Standardizing nomenclatures in radiation oncology", 2018). The table
 `data/structures.csv` holds those FedRT ships with codes, colours and synonyms; a name outside it is legal and gets a
-neutral colour.
+colour derived from the name. All 717 primary names: `tg263.py`.
 """
 
 import csv
@@ -11,6 +11,8 @@ import hashlib
 from importlib import resources
 
 from pydantic import BaseModel, ConfigDict
+
+from .tg263 import primary_names
 
 
 class Structure(BaseModel):
@@ -28,13 +30,21 @@ class Structure(BaseModel):
     """Display colour, red green blue, 0 to 255."""
 
 
+_LATERALITY = {"L": ("7771000", "Left"), "R": ("24028007", "Right"), "B": ("51440002", "Right and left")}
+
+
 def structure(name: str) -> Structure:
-    """The structure of that TG-263 name: from the shipped table, else with a colour derived from the name."""
+    """The structure of that TG-263 name: from the shipped table, else with the side TG-263 gives and a colour of its own."""
     known = shipped_structures().get(name)
     if known is not None:
         return known
     digest = hashlib.sha256(name.encode()).digest()
-    return Structure(name=name, color=(80 + digest[0] % 160, 80 + digest[1] % 160, 80 + digest[2] % 160))
+    official = primary_names().get(name)
+    return Structure(
+        name=name,
+        laterality=_LATERALITY.get(official.side) if official is not None else None,
+        color=(80 + digest[0] % 160, 80 + digest[1] % 160, 80 + digest[2] % 160),
+    )
 
 
 @functools.cache
