@@ -158,7 +158,7 @@ def test_a_dose_that_does_not_fit_is_told(patient, capsys):
     assert (
         main(["dvh", str(folder / "images"), str(folder / "rs.dcm"), str(small), "--out", str(folder / "o.csv")]) == 0
     )
-    assert "lie beyond the dose grid" in capsys.readouterr().err.replace("\n", " ")
+    assert "lies beyond the dose grid" in capsys.readouterr().err.replace("\n", " ")
     covered = [float(row["covered_%"]) for row in table(folder / "o.csv")]
     assert 0 < covered[0] < 100
 
@@ -185,3 +185,12 @@ def test_a_real_plan(real_data, tmp_path):
     assert len(rows) == 6
     assert 98 < float(rows["BODY"]["covered_%"]) < 100
     assert float(rows["PTV"]["mean_Gy"]) == pytest.approx(45.88, abs=0.01)
+
+
+def test_structures_of_one_name_are_kept_apart(patient):
+    folder, frame, _ = patient
+    dataset = pydicom.dcmread(folder / "rs.dcm")
+    dataset.StructureSetROISequence[0].ROIName = "Cord"
+    dataset.save_as(folder / "rs.dcm")
+    assert run(folder, dose_file(folder, frame, "d.dcm"), "--out", folder / "o.csv") == 0
+    assert [row["structure"] for row in table(folder / "o.csv")] == ["Cord (ROI 1)", "Cord (ROI 2)"]

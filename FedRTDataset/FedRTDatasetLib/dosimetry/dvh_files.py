@@ -63,22 +63,40 @@ def as_json(dvhs: DvhTable, bin_gy: float) -> dict:
 
 
 def write_page(path: Path, dvhs: DvhTable) -> None:
-    """One HTML file with the curves and the values."""
-    shown = ("volume_cm3", "min_Gy", "mean_Gy", "max_Gy")
-    columns = [*shown, *dict.fromkeys(n for row in dvhs.rows for n in row.values if n not in (*shown, "median_Gy"))]
-    columns = [name for name in columns if any(row.values.get(name) is not None for row in dvhs.rows)]
-    several = len({row.dose for row in dvhs.rows}) > 1
-    head = ["structure", *(["dose"] if several else []), *(_heading(name) for name in columns)]
-    rows = [
-        [row.structure, *([row.dose] if several else []), *(_text(row.values.get(name), 4) for name in columns)]
-        for row in dvhs.rows
-    ]
+    """One HTML file with the curves and the values; indices of targets in a table of their own."""
+    names = dict.fromkeys(name for row in dvhs.rows for name, value in row.values.items() if value is not None)
+    indices = [name for name in names if _unit(name) == ""]
+    values = _table(dvhs.rows, [name for name in names if name not in indices])
+    targets = _table([row for row in dvhs.rows if set(indices) & set(row.values)], indices) if indices else ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in dvhs.notes)
-    body = (
-        f"<h1>Dose-volume histograms</h1>{chart(dvhs)}<h2>Values</h2><div style='overflow-x:auto'>{table(head, rows)}</div>"
-        + (f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "")
-    )
+    body = f"<h1>Dose-volume histograms</h1>{chart(dvhs)}<h2>Values</h2>{values}"
+    body += (f"<h2>Targets</h2>{targets}" if targets else "") + (f"<h2>Notes</h2><ul>{notes}</ul>" if notes else "")
     write_text(path, page("Dose-volume histograms", body))
+
+
+def _table(rows: list[DvhRow], columns: list[str]) -> str:
+    doses = {row.dose for row in rows}
+    head = ["structure", *(["dose"] if len(doses) > 1 else []), *(_heading(name) for name in columns)]
+    cells = [
+        [
+            row.structure,
+            *([row.dose] if len(doses) > 1 else []),
+            *(_shown(name, row.values.get(name)) for name in columns),
+        ]
+        for row in rows
+    ]
+    return f'<div style="overflow-x:auto">{table(head, cells)}</div>'
+
+
+def _unit(name: str) -> str:
+    unit = name.rpartition("_")[2]
+    return unit if unit in ("Gy", "%", "cm3") else ""
+
+
+def _shown(name: str, value: float | None) -> str:
+    """With as many digits as a person compares."""
+    digits = {"Gy": 2, "%": 1, "cm3": 1 if value and value >= 10 else 3, "": 3}[_unit(name)]
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def chart(dvhs: DvhTable, width: int = 1000, height: int = 520) -> str:
@@ -160,12 +178,12 @@ def _nice_end(maximum: float) -> float:
 
 
 def _heading(name: str) -> str:
-    value, _, unit = name.rpartition("_")
-    return f"{value} ({unit})" if unit in ("Gy", "%", "cm3") else name.replace("_", " ")
+    unit = _unit(name)
+    return f"{name.removesuffix('_' + unit)} ({unit})" if unit else name.replace("_", " ")
 
 
-def _text(value: float | None, digits: int = 8) -> str:
-    return "" if value is None else f"{value:.{digits}g}"
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.8g}"
 
 
 def _csv(head: list[str], rows: list[list[str]]) -> str:

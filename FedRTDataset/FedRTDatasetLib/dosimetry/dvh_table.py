@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pydicom
 
 from ..dicom_index import index_folders
 from ..errors import FedRTError
@@ -73,8 +74,9 @@ def dvh_table(
     def hide(text: str) -> str:
         return without_identity(text, *index.identities)
 
-    structure_set = next((rt for rt in index.structure_sets.values() if rt.path == Path(rtstruct)), None)
     rois = read_rtstruct(rtstruct)
+    uid = str(pydicom.dcmread(rtstruct, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID", ""))
+    structure_set = index.structure_sets.get(uid)  # whichever copy of it the index lists
     stack = _slices(index, structure_set, Path(rtstruct), Path(images), table)
     named = read_named_doses([Path(path) for path in doses], add_up=options.sum)
     table.notes += [check.text for check in named.checks]
@@ -89,12 +91,13 @@ def dvh_table(
     for done, roi in enumerate(chosen):
         report.progress("dvh", done, len(chosen))
         for entry in named.doses:
-            row = _row(roi, entry, stack, wanted, options, table, hide, isodoses)
+            row = _row(roi, _label(roi, chosen, hide), entry, stack, wanted, options, table, isodoses)
             if row is not None:
                 table.rows.append(row)
     report.progress("dvh", len(chosen), len(chosen))
     if not table.rows:
-        raise FedRTError(f"no structure of {Path(rtstruct).name} has a DVH: {' '.join(table.notes)}")
+        reason = next((note for note in table.notes if note.startswith(f"{_label(chosen[0], chosen, hide)}")), "")
+        raise FedRTError(f"not one of {len(chosen)} structures of {Path(rtstruct).name} has a DVH; the first: {reason}")
     table.prescription_gy = {entry.label: options.prescription_gy or entry.prescription_gy for entry in named.doses}
     return table
 
@@ -128,17 +131,24 @@ def _chosen(rois: list[Roi], options: DvhOptions, rtstruct: Path, hide) -> list[
     return [roi for roi in rois if not wanted or roi.name.casefold() in wanted]
 
 
+def _label(roi: Roi, rois: list[Roi], hide) -> str:
+    """The ROI's name without identity; with its number where it has none or another ROI has the same."""
+    name = hide(roi.name)
+    if name and sum(hide(other.name) == name for other in rois) == 1:
+        return name
+    return f"{name} (ROI {roi.number})" if name else f"ROI {roi.number}"
+
+
 def _row(
     roi: Roi,
+    name: str,
     entry: NamedDose,
     stack: SliceStack | None,
     wanted: list[Metric],
     options: DvhOptions,
     table: DvhTable,
-    hide,
     isodoses: dict,
 ) -> DvhRow | None:
-    name = hide(roi.name) or f"ROI {roi.number}"
     where = name if entry.label == "dose" else f"{name} ({entry.label})"
     if not roi.polygons:
         if not any(note.startswith(f"{name}: ") for note in table.notes):
@@ -174,11 +184,11 @@ def _note_doubts(where: str, dvh: Dvh, table: DvhTable) -> None:
     if dvh.covered < 1 - 1e-4:
         beyond = max(100 * (1 - dvh.covered), 0.01)
         table.notes.append(
-            f"{where}: {beyond:.3g}% of it lie beyond the dose grid, where no dose is known; its values are of the rest."
+            f"{where}: {beyond:.3g}% of it lies beyond the dose grid, where no dose is known; its values are of the rest."
         )
     elif dvh.complete < 1 - 1e-4:
         table.notes.append(
-            f"{where}: {100 * (1 - dvh.complete):.3g}% of it lie beyond one of the summed dose grids, which adds 0 there."
+            f"{where}: {100 * (1 - dvh.complete):.3g}% of it lies beyond one of the summed dose grids, which adds 0 there."
         )
     if dvh.bridged_slices:
         table.notes.append(f"{where}: no contour on {dvh.bridged_slices} image slice(s) within it; interpolated there.")
