@@ -94,17 +94,20 @@ def test_all_primary_names_are_known_in_either_order():
             assert NameMap().lookup(spelling) == (None if entry.is_helper else name)
 
 
-@pytest.mark.parametrize("name", lists())
+LISTS = lists()
+
+
+@pytest.mark.parametrize("name", LISTS)
 def test_97_percent_right_and_no_wrong_side(name):
     """What the rules were made on, what they were bettered on, and what was held out: each list for itself."""
-    result = score(lists()[name])
+    result = score(LISTS[name])
     assert result.sides == []
     assert result.share >= 0.97, (result.wrong, result.abstained)
     assert len(result.wrong) <= 0.002 * result.total, result.wrong
 
 
 def test_97_percent_right_of_everything_held_out():
-    result = score([name for held_out in HELD_OUT for name in lists()[held_out]])
+    result = score([name for held_out in HELD_OUT for name in LISTS[held_out]])
     assert result.total > 4500
     assert result.share >= 0.97
 
@@ -120,7 +123,7 @@ OTHER_SIDE = {without_accents(word): other for word, other in OTHER_SIDE.items()
 def test_the_other_sides_word_means_the_other_side():
     """For every name of every list that has exactly one word of a side: the opposite word never gives the same side."""
     changed = 0
-    for names in lists().values():
+    for names in LISTS.values():
         for roi_name, _, _ in names:
             words = re.split(r"([\s_\-.,()]+)", roi_name)
             sides = [n for n, word in enumerate(words) if without_accents(word) in OTHER_SIDE]
