@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from FedRTDatasetLib.convert import rtstruct_to_segmentation
 from FedRTDatasetLib.deidentification import descriptors, folders, profile, verify, walk
 from FedRTDatasetLib.deidentification.run import deidentify
 from FedRTDatasetLib.deidentification.settings import Settings
+from FedRTDatasetLib.deidentification.uids import new_uid
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.pseudonym import SiteKey
@@ -46,8 +48,6 @@ def command(arguments: list[str]) -> int:
 def pairs(planted: Planted, out: Path):
     """Original and copy of every file that was written."""
     copies = {str(dataset.SOPInstanceUID): dataset for dataset in map(dcmread, folders.copies_in(out))}
-    from FedRTDatasetLib.deidentification.uids import new_uid
-
     for path in sorted(planted.folder.rglob("*.dcm")):
         original = dcmread(path, force=True)
         yield original, copies[new_uid(str(original.SOPInstanceUID), KEY)]
@@ -657,6 +657,19 @@ def test_real_files(name, real_data, tmp_path):
     }
     before, after = index_folders([real_data / name]), index_folders([tmp_path / "out"])
     assert len(before.links) == len(after.links)
+    if shutil.which("dciodvfy"):
+        names = {new_uid(uid, KEY): path for uid, path in _structure_sets(real_data / name)}
+        for uid, path in _structure_sets(tmp_path / "out"):
+            assert _kinds(_errors(path)) <= _kinds(_errors(names[uid]))
+
+
+def _structure_sets(folder: Path) -> list[tuple[str, Path]]:
+    return [(uid, Path(one.path)) for uid, one in index_folders([folder]).structure_sets.items()]
+
+
+def _kinds(errors: set[str]) -> set[str]:
+    """Errors without the values they quote."""
+    return {re.sub(r"<[^>]*>", "", error) for error in errors}
 
 
 __all__ = ["verify"]

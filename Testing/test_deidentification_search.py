@@ -83,3 +83,24 @@ def test_dates_are_looked_for_in_every_spelling():
     one = removed((DATE, "20240301"), (DATE, "20240301101500"), (DATE, "never"))
     assert {text for kind, text in one.values if kind == DATE} == {"20240301"}
     assert {"20240301", "01.03.2024", "2024-03-01"} <= set(date_spellings(one))
+
+
+def test_a_leak_in_another_encoding_is_not_hidden_by_a_coincidence(tmp_path):
+    """`Prost` inside prostate is harmless; the same name in UTF-16 in the same file is not, nor one among the pixels."""
+    from dicom_maker import make_series
+    from FedRTDatasetLib.deidentification.verify import Words, search_file
+    from pydicom import dcmread
+
+    (path,) = make_series(tmp_path, slices=1, patient="P", name="P").files
+    dataset = dcmread(path)
+    dataset.SeriesDescription = "prostate"
+    dataset.save_as(path)
+    patterns = patterns_of({"Prost": (NAME, "PatientName"), "Abrahamczyk": (NAME, "PatientName")})
+    clean = search_file(path, patterns, Words())
+    assert clean.findings == [] and clean.coincidences == 1
+    dataset.add_new(0x00190010, "LO", "ACME")
+    dataset.add_new(0x00191001, "UN", "Prost".encode("utf-16-le"))
+    dataset.PixelData = dataset.PixelData[:-40] + b"ABRAHAMCZYK".ljust(40, b"x")
+    dataset.save_as(path)
+    found = search_file(path, patterns, Words()).findings
+    assert {finding.where for finding in found} >= {"(0019,1001)", "PixelData"}

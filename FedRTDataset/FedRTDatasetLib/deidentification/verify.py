@@ -7,7 +7,8 @@ element. A coincidence is:
 - digits inside a number of a DS or IS (a number must be equal as a whole), inside a UID that this program made, or
   inside a date that the shift made;
 - letters inside a longer word of the field (`prost` in prostate);
-- a removed description's word in a term (CS), in a product's name, or in a text this program wrote;
+- a removed description's or station's word, or another patient's name, in a term (CS) or a product's name, and anything
+  in a text this program wrote (the patient's own name was looked for when the term or product was kept);
 - fewer than eight bytes in binary values.
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from ..name_words import without_accents
 from . import elements
 from .descriptors import pieces_of, structure_names, vocabulary, words_of
-from .removed import DATE, IDENTITY, NAME, PLACE, TEXT, UID
+from .removed import PLACE, TEXT, UID
 from .search import Patterns
 from .values import REMOVED
 
@@ -68,12 +69,12 @@ def search_file(path: Path, patterns: Patterns, own: Words) -> Searched:
     data = path.read_bytes()
     result = Searched(size=len(data))
     start = _pixels_start(path, len(data))
-    hits: dict[tuple[str, str, str], tuple[bytes, str]] = {}
+    hits: dict[tuple[bytes, bool], tuple[str, str, str]] = {}
     for place, found, (text, (kind, of)) in _hits(data, start, patterns, own):
-        hits.setdefault((text, kind, of), (found, "pixels" if place >= start else "header"))
+        hits[found, place >= start] = (text, kind, of)
     leaves = list(_leaves_of(path)) if hits or own.words else []
-    for (text, kind, of), (found, part) in hits.items():
-        if part == "pixels":
+    for (found, in_pixels), (text, kind, of) in hits.items():
+        if in_pixels:
             result.findings.append(Finding("PixelData", kind, of))
             continue
         places = [leaf for leaf in leaves if found in leaf.value.lower()]
@@ -223,6 +224,3 @@ def _pixels_start(path: Path, size: int) -> int:
         warnings.simplefilter("ignore")
         dcmread(file, stop_before_pixels=True)
         return min(file.tell() + 12, size)
-
-
-__all__ = ["DATE", "IDENTITY", "NAME", "Finding", "Searched", "Words", "search_file", "search_text"]
