@@ -106,6 +106,18 @@ def test_an_empty_file_becomes_a_store(source, tmp_path):
     assert index_folders([source], store=store).scanned.read == 0
 
 
+def test_damage_that_shows_in_the_middle_of_the_work(source, tmp_path, monkeypatch):
+    """No traceback of the database either."""
+    from FedRTDatasetLib import dicom_index
+
+    def fails(*_):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(dicom_index, "leave_out_duplicates", fails)
+    with pytest.raises(FedRTError, match=r"own\.sqlite cannot be used .*malformed.*--index"):
+        index_folders([source], store=tmp_path / "own.sqlite")
+
+
 def test_default_place(monkeypatch, tmp_path):
     monkeypatch.setenv("FEDRT_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ The rules are with the code that applies them: what a file is in `index_record.p
 """
 
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -153,6 +154,10 @@ def _index(
         scanned = scan(store, found, roots, report)
         store.freeze()
         return _build(store, scanned, _as_named(roots), barred)
+    except sqlite3.Error as error:
+        store.close()
+        where = f"the index {path}" if path else "the temporary index"
+        raise FedRTError(f"{where} cannot be used ({error}); delete it, or name another file with --index.") from None
     except BaseException:
         store.close()
         raise
