@@ -37,6 +37,7 @@ TESTED_THROUGH = {
     "FedRTDatasetLib/intensity.py": "test_preprocess.py",
     "FedRTDatasetLib/notes.py": "test_build.py",
     "FedRTDatasetLib/records.py": "test_build.py",
+    "FedRTDatasetLib/processing.py": "test_preprocess.py",
     "FedRTDatasetLib/command_check.py": "test_checks.py",
     "FedRTDatasetLib/command_export.py": "test_export_nnunet.py",
     "FedRTDatasetLib/command_deidentify.py": "test_deidentification.py",

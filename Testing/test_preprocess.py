@@ -269,3 +269,23 @@ def test_bias_is_taken_out_of_uneven_slices_as_out_of_even_ones():
     before, after = (array[3][body] / tissue[body]), (values[body] / tissue[body])
     assert after.std() / after.mean() < 0.4 * before.std() / before.mean()
     assert [step.step for step in steps] == ["orient", "n4", "resample"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"modality": "MR"}, {"modality": "PT"}, {"intensity": "none", "crop": "body"}]
+)
+def test_a_harmonised_image_is_float32(settings):
+    image = image_of(np.random.default_rng(0).random((12, 30, 30)) * 500)
+    assert harmonise(image, Processing(spacing_mm=(2, 2, 2), **settings)).GetPixelID() == sitk.sitkFloat32
+    assert harmonise(sitk.Cast(image, sitk.sitkInt16), Processing(**settings)).GetPixelID() == sitk.sitkFloat32
+
+
+def test_grids_match_but_for_rounding(tmp_path):
+    image = image_of(np.random.default_rng(0).random((5, 6, 7)), (1.0, 1.0, 3.0), (1 / 3, -2 / 7, 1000 / 3))
+    image.SetDirection(sitk.VersorTransform((0.3, 0.5, 0.8), 0.1).GetMatrix())
+    sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
+    grid, read = grid_of(image), grid_of(sitk.ReadImage(str(tmp_path / "a.nrrd")))
+    assert grid.matches(read)
+    assert not grid.matches(grid.model_copy(update={"origin_mm": (0.0, 0.0, 0.0)}))
+    assert not grid.matches(grid.model_copy(update={"size": (7, 6, 6)}))
+    assert not grid.matches(grid.model_copy(update={"spacing_mm": (1.0, 1.0, 3.01)}))

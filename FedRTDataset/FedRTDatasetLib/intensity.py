@@ -28,7 +28,7 @@ def standardised(image, over: str = "foreground"):
         return image * 0.0, float(values.min()), 0.0
     inside = values[foreground(values)] if over == "foreground" else values
     mean, deviation = float(inside.mean()), max(float(inside.std()), 1e-6)
-    return (image - mean) / deviation, mean, deviation
+    return sitk.Cast((image - mean) / deviation, image.GetPixelID()), mean, deviation  # a division makes doubles
 
 
 def window(image, low: float, high: float):

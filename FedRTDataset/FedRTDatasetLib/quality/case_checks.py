@@ -54,7 +54,7 @@ def _damaged_files(case: CaseRecord) -> list[Finding]:
 def _image_findings(case: CaseRecord, name: str, image) -> list[Finding]:
     import SimpleITK as sitk
 
-    if grid_of(image) != case.grid:
+    if not grid_of(image).matches(case.grid):
         text = f"image {name} and case.json state different grids: {BUILD_AGAIN}."
         return [Finding("geometry", text, "", "error")]
     values = sitk.GetArrayViewFromImage(image)
