@@ -99,6 +99,15 @@ def test_a_store_that_cannot_be_made(source, tmp_path):
         index_folders([source], store=tmp_path / "file" / "index.sqlite")
 
 
+def test_where_nothing_can_be_kept_the_work_goes_on(source, tmp_path, monkeypatch):
+    """A read-only home must not stop a build."""
+    (tmp_path / "cache").write_bytes(b"a file where the folder should be")
+    monkeypatch.setenv("FEDRT_CACHE", str(tmp_path / "cache"))
+    report = Warnings()
+    assert len(index_folders([source], report, store=default_store([source])).links) == 1
+    assert "no index can be kept" in report.texts[0]
+
+
 def test_an_empty_file_becomes_a_store(source, tmp_path):
     store = tmp_path / "new.sqlite"
     store.write_bytes(b"")

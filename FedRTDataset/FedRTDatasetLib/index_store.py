@@ -108,15 +108,14 @@ class Store:
 def open_store(path: Path | str | None, tell: Callable[[str], None]) -> Store:
     """Open or make the store at `path`; None makes a private one that is gone when it is closed.
 
-    `tell` hears, in a sentence, that a store of another version or a damaged one was made anew.
+    `tell` hears, in a sentence, that a store of another version or a damaged one was made anew, or that none can be kept
+    where stores are kept by default.
 
     Raises:
-        FedRTError: the file is something else, or cannot be written.
+        FedRTError: a file that was named is something else, or cannot be written.
     """
     if path is None:
-        private = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        _set_up(private)
-        return _prepare(private)
+        return _private_store()
     path = Path(path).expanduser()
     try:
         _make_private(path)
@@ -129,7 +128,16 @@ def open_store(path: Path | str | None, tell: Callable[[str], None]) -> Store:
             _make_private(path)
             return _prepare(_checked(path))
     except (_UnusableError, sqlite3.Error, OSError) as error:
+        if cache_folder() / "index" in path.parents:
+            tell(f"no index can be kept in {path.parent} ({error}): every file is read again the next time.")
+            return _private_store()
         raise FedRTError(f"the index {path} cannot be used ({error}); name another file with --index.") from None
+
+
+def _private_store() -> Store:
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    _set_up(connection)
+    return _prepare(connection)
 
 
 def remove_store(path: Path) -> None:
@@ -205,7 +213,10 @@ def _checked(path: Path) -> sqlite3.Connection:
             raise _UnusableError("is damaged")
         if not empty and version != VERSION:
             raise _UnusableError("is of another version")
-        connection.execute("PRAGMA journal_mode = WAL")  # stays as it was where the file system cannot do it
+        with suppress(
+            sqlite3.OperationalError
+        ):  # stays as it was where the file system cannot do it, or another run is
+            connection.execute("PRAGMA journal_mode = WAL")  # making the store at this moment
     except sqlite3.OperationalError:
         connection.close()
         raise
