@@ -171,6 +171,17 @@ def test_a_dose_whose_plan_is_not_here_is_taken_with_the_doubt_told(tmp_path):
     assert (planned.plans, kinds(planned)) == ((), {"dose-without-plan"})
 
 
+def test_a_plan_that_names_no_structure_set_still_tells_its_values(tmp_path):
+    uid, frame = patient(tmp_path)
+    make_plan(tmp_path / "p.dcm", "1.7", ReferencedStructureSetSequence=None)
+    make_dose(tmp_path / "d.dcm", np.full((3, 8, 9), 12.0), plan="1.7", FrameOfReferenceUID=frame)
+    planned = planned_dose(index_folders([tmp_path]), uid)
+    assert ([plan.levels_gy for plan in planned.plans], kinds(planned)) == ([(60.0,)], {"dose-without-plan"})
+    other = "1.2.3.9"  # a plan of another structure set keeps its dose
+    make_plan(tmp_path / "p.dcm", "1.7", structure_set=other)
+    assert planned_dose(index_folders([tmp_path]), uid).dose is None
+
+
 def test_a_real_case_of_three_beams_and_an_empty_dose(real_data):
     """Oncentra: each beam's dose and one that names all three beams but is 0 everywhere."""
     folder = real_data / "oncentra_phantom" / "simple_phantom_case"

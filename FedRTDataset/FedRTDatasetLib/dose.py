@@ -38,36 +38,42 @@ def sum_doses(index, structure_set_uid: str) -> tuple[DoseSum | None, list[Check
 def planned_dose(index, structure_set_uid: str) -> CourseDose:
     """The dose of a structure set's plans with those plans, from what an `Index` found.
 
-    Where not one of its plans is here, doses in its frame of reference whose plan is not here either are taken, with the
-    doubt told. Doses in another frame of reference are left out.
+    Where no plan refers to it, doses in its frame of reference are taken whose plan is not here or names no structure set,
+    with the doubt told. Doses in another frame of reference are left out.
     """
     structure_set = index.structure_sets[structure_set_uid]
     checks: list[Check] = []
-    plans = read_plans((plan.path for plan in index.plans_of(structure_set_uid)), checks)
-    uids = {plan.uid for plan in plans}
-    if uids:
+    linked = list(index.plans_of(structure_set_uid))
+    if linked:
+        uids = {plan.uid for plan in linked}
         found = [dose for dose in index.doses.values() if uids.intersection(dose.references)]
     else:
-        found = _without_plans(index, structure_set)
+        found = _without_link(index, structure_set)
+        named = {uid for dose in found for uid in dose.references}
+        linked = [plan for uid, plan in index.plans.items() if uid in named]
+    plans = read_plans((plan.path for plan in linked), checks)
     grids = read_grids([dose.path for dose in found], checks)
     grids = in_frame(grids, structure_set.frame_of_reference_uid, checks)
-    if not uids and grids:
+    grids = [replace(grid, plan_uids=grid.plan_uids or ("",)) for grid in grids]  # "": of one plan that is not known
+    known = {plan.uid for plan in plans}
+    absent = [] if known else sorted({uid for grid in grids for uid in grid.plan_uids})
+    if grids and (absent or not index.plans_of(structure_set_uid)):
         checks.append(Check(kind="dose-without-plan", severity="warning"))
-        grids = [replace(grid, plan_uids=grid.plan_uids or ("",)) for grid in grids]  # of one plan that is not known
-        plans = [Plan(uid) for uid in sorted({uid for grid in grids for uid in grid.plan_uids})]
-    chosen = course_dose(plans, grids)
-    return CourseDose(chosen.dose, chosen.plans if uids else (), checks + chosen.checks, chosen.per_plan)
+    chosen = course_dose([*plans, *(Plan(uid) for uid in absent)], grids)
+    read = tuple(plan for plan in chosen.plans if plan.uid in known)
+    return CourseDose(chosen.dose, read, checks + chosen.checks, chosen.per_plan)
 
 
-def _without_plans(index, structure_set) -> list:
+def _without_link(index, structure_set) -> list:
     frame, patient = structure_set.frame_of_reference_uid, structure_set.patient_id
+    of_others = {uid for uid, plan in index.plans.items() if plan.references}
     return [
         dose
         for dose in index.doses.values()
         if frame
         and dose.frame_of_reference_uid == frame
         and dose.patient_id == patient
-        and not set(dose.references) & set(index.plans)
+        and not set(dose.references) & of_others
     ]
 
 

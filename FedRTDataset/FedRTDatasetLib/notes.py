@@ -67,7 +67,7 @@ TEXTS = {
     "dose-plan-twice": "{count} doses of one whole plan: the one with the finest grid is used.",
     "dose-kinds-differ": "physical and effective doses are not added: no dose.",
     "dose-other-frame": "{count} dose(s) left out: in another frame of reference than the structures.",
-    "dose-without-plan": "the plan of the dose is not here: the dose is taken by its frame of reference.",
+    "dose-without-plan": "no plan that is here ties the dose to the structures: it is taken by its frame of reference.",
     "plans-several": "{count} plans refer to the structure set.",
     "plans-unreadable": "{count} plan(s) cannot be read: left out.",
     "plans-not-treatment": "{count} plan(s) left out: for verification or research.",
