@@ -1,5 +1,6 @@
 """C-FIND, C-GET and C-MOVE against a real Orthanc: what is fetched, over TLS, what is refused."""
 
+import shutil
 import socket
 
 import pydicom
@@ -114,6 +115,20 @@ def test_only_what_belongs_to_the_structures_is_fetched(archive, hospital, tmp_p
     other = hospital["bladder"]
     assert other.structure_set in here
     assert not here & {*other.images, other.dose, *hospital["old"].images}
+
+
+@pytest.mark.parametrize("what", ["a plan that is gone", "nothing"])
+def test_a_dose_whose_plan_is_not_there_comes_along(hospital, tmp_path, what):
+    study = shutil.copytree(hospital["both"].folder, tmp_path / "study")
+    (study / "rp.dcm").unlink()
+    if what == "nothing":
+        dose = pydicom.dcmread(study / "rd.dcm")
+        del dose.ReferencedRTPlanSequence
+        dose.save_as(study / "rd.dcm")
+    with Orthanc(tmp_path / "orthanc", clients={"FEDRT": 0}) as server:
+        server.add(study, hospital["bladder"].folder)
+        uids, _ = fetch(server.pacs, tmp_path / "cache", Selection(structures=BOTH))
+    assert uids == everything_of(hospital["both"]) - {hospital["both"].plan}
 
 
 def test_a_name_map_decides_what_a_structure_is(archive, hospital, tmp_path):
@@ -299,3 +314,19 @@ def test_a_node_that_only_answers_echo(tmp_path):
             fetch(f"pacs:{AET}@127.0.0.1:{port}", tmp_path)
     finally:
         server.shutdown()
+
+
+def test_a_real_planning_export_comes_back_as_it_was(real_data, tmp_path):
+    """Eclipse's own encoding, private elements and all; its dose names a plan that was not exported."""
+    originals = {}
+    for path in (real_data / "eclipse_prostate").rglob("*"):
+        if path.is_file() and path.suffix != ".csv":
+            dataset = pydicom.dcmread(path)
+            originals[str(dataset.SOPInstanceUID)] = dataset
+    with Orthanc(tmp_path / "orthanc", clients={"FEDRT": 0}) as server:
+        server.add(real_data / "eclipse_prostate")
+        uids, problems = fetch(server.pacs, tmp_path / "cache", Selection(structures=BOTH))
+    assert problems == [] and uids == set(originals)
+    for path in (tmp_path / "cache").rglob("*.dcm"):
+        came = pydicom.dcmread(path)
+        assert came == originals[str(came.SOPInstanceUID)]

@@ -82,8 +82,11 @@ class DicomwebArchive:
 
         with self._plain_errors():
             found = self._client.retrieve_series_metadata(series.study.uid, series.uid)
-        sequence, uid = f"{Tag('ReferencedRTPlanSequence'):08X}", f"{Tag('ReferencedSOPInstanceUID'):08X}"
-        items = [item for one in found for item in one.get(sequence, {}).get("Value", [])]
+        uid = f"{Tag('ReferencedSOPInstanceUID'):08X}"
+        sequences = [
+            f"{Tag(keyword):08X}" for keyword in ("ReferencedRTPlanSequence", "ReferencedStructureSetSequence")
+        ]
+        items = [item for one in found for tag in sequences for item in one.get(tag, {}).get("Value", [])]
         return {value for item in items for value in item.get(uid, {}).get("Value", [])}
 
     def fetch(self, series: RemoteSeries, wanted: set[str], whole: bool, put: Callable[[str, Callable], None]) -> str:

@@ -53,17 +53,14 @@ def receive(archive: Archive, selection: Selection, cache: ReceivedObjects, repo
 
 class _Errand:
     def __init__(self, archive: Archive, selection: Selection, cache: ReceivedObjects, report: Reporter) -> None:
-        self.name, self.archive, self.selection, self.cache, self.report = (
-            archive.name,
-            archive,
-            selection,
-            cache,
-            report,
-        )
+        self.name, self.archive, self.selection = archive.name, archive, selection
+        self.cache, self.report = cache, report
         self.fetcher = Fetcher(archive, cache)
         self.received = Received()
         self.hits: dict[str, RemoteStudy] = {}
         self.listed: dict[str, RemoteSeries] = {}
+        self.there: set[str] = set()
+        """SOP Instance UIDs of the structure sets and plans that the archive has of the patients, wanted or not."""
         self.some_images = selection.modalities - RT_MODALITIES
         self.partial = selection.has_dates or bool(selection.structures or self.some_images)
         """Only part of what a patient has is wanted: RT objects are chosen by what they refer to."""
@@ -73,16 +70,17 @@ class _Errand:
         self.hits = self._find_studies()
         others = self._other_studies() if self.selection.has_dates or self.selection.structures else {}
         self._list_series(self.hits | others)
-        structure_sets = self._structure_sets() if wants("RTSTRUCT") or self.selection.structures else []
+        structure_sets = self._structure_sets() if wants("RTSTRUCT") or self.partial else []
         images = self._images(structure_sets)
         self._take(images, "images")
         if wants("RTSTRUCT"):
             self.received.files += [one.path for one in structure_sets]
-        plans = self._plans({one.uid for one in structure_sets}) if wants("RTPLAN") or self.partial else set()
+        seen = {one.study.uid for one in images} | {one.series.study.uid for one in structure_sets}
+        chosen = {one.uid for one in structure_sets}
+        plans = self._plans(chosen, seen) if wants("RTPLAN") or self.partial else set()
         if wants("RTDOSE"):
-            self._doses(plans)
+            self._doses(chosen | plans, seen)
         if wants("REG"):
-            seen = {one.study.uid for one in images} | {one.series.study.uid for one in structure_sets}
             self._take([one for one in self._of("REG") if one.study.uid in seen], "registrations")
         self.report.info(
             f"{self.name}: {len(self.hits)} studies found, {len(self.received.files)} objects of them are here"
@@ -134,6 +132,7 @@ class _Errand:
         for one in self._fetch_all(self._of("RTSTRUCT"), "structure sets"):
             for path in self.cache.files(one.uid):
                 rt = _read_structure_set(one, path)
+                self.there.add(rt.uid)
                 studies = {one.study.uid, *(study for study, _ in rt.image_series)}
                 studies |= {self.listed[uid].study.uid for _, uid in rt.image_series if uid in self.listed}
                 if not studies & self.hits.keys() or not self.selection.wants_structures(rt.roi_names):
@@ -168,28 +167,42 @@ class _Errand:
         """Wanted for the study it is in, whatever it refers to."""
         return series.study.uid in self.hits and not self.selection.structures and not self.some_images
 
-    def _plans(self, structure_sets: set[str]) -> set[str]:
-        """Fetch plans; the SOP Instance UIDs of those that belong to the structure sets or studies wanted."""
-        kept = set()
+    def _plans(self, structure_sets: set[str], seen: set[str]) -> set[str]:
+        """Fetch plans; the SOP Instance UIDs of those wanted. `seen` are the studies that something was taken of."""
+        kept, found = set(), []
         for one in self._fetch_all(self._of("RTPLAN"), "plans"):
             for path in self.cache.files(one.uid):
-                uid, references = _read_references(path, "ReferencedStructureSetSequence")
-                if self._is_hit(one) or references & structure_sets:
-                    kept.add(uid)
-                    self.received.files += [path] if self.selection.wants_modality("RTPLAN") else []
+                found.append((one, path, *_read_references(path, "ReferencedStructureSetSequence")))
+        for one, path, uid, references in found:
+            if self._is_hit(one) or self._belongs(references, structure_sets, one, seen):
+                kept.add(uid)
+                self.received.files += [path] if self.selection.wants_modality("RTPLAN") else []
+        self.there |= {uid for _, _, uid, _ in found}
         return kept
 
-    def _doses(self, plans: set[str]) -> None:
+    def _doses(self, wanted: set[str], seen: set[str]) -> None:
         """Fetch doses; of those of other plans as few as the archive lets us know beforehand."""
         likely = []
         for one in self._of("RTDOSE"):
-            references = None if self._is_hit(one) or not plans else self.fetcher.ask(self.archive.references, one)
-            if self._is_hit(one) or (plans and (references is None or references & plans)):
+            if self._is_hit(one):
                 likely.append(one)
+            elif wanted or one.study.uid in seen:
+                references = self.fetcher.ask(self.archive.references, one)
+                if references is None or self._belongs(references, wanted, one, seen):
+                    likely.append(one)
         for one in self._fetch_all(likely, "doses"):
             for path in self.cache.files(one.uid):
-                if self._is_hit(one) or _read_references(path, "ReferencedRTPlanSequence")[1] & plans:
+                _, references = _read_references(path, "ReferencedRTPlanSequence", "ReferencedStructureSetSequence")
+                if self._is_hit(one) or self._belongs(references, wanted, one, seen):
                     self.received.files.append(path)
+
+    def _belongs(self, references: set[str], wanted: set[str], series: RemoteSeries, seen: set[str]) -> bool:
+        """Whether an object refers to what is wanted.
+
+        One that refers to nothing that the archive has comes along from the studies `seen`: the index may find by its frame
+        of reference where it belongs, and says so.
+        """
+        return bool(references & wanted) or (not references & self.there and series.study.uid in seen)
 
     def _take(self, series: list[RemoteSeries], what: str) -> None:
         for one in self._fetch_all(series, what):
@@ -226,9 +239,10 @@ def _read_structure_set(series: RemoteSeries, path: Path) -> _StructureSet:
     return _StructureSet(series, str(header.get("SOPInstanceUID", "")), path, names, tuple(images))
 
 
-def _read_references(path: Path, sequence: str) -> tuple[str, set[str]]:
-    """SOP Instance UID of an RT object, and those that it refers to in one of its sequences."""
+def _read_references(path: Path, *sequences: str) -> tuple[str, set[str]]:
+    """SOP Instance UID of an RT object, and those that it refers to in some of its sequences."""
     import pydicom
 
-    header = pydicom.dcmread(path, specific_tags=["SOPInstanceUID", sequence], force=True, stop_before_pixels=True)
-    return str(header.get("SOPInstanceUID", "")), referenced(header.get(sequence) or [])
+    header = pydicom.dcmread(path, specific_tags=["SOPInstanceUID", *sequences], force=True, stop_before_pixels=True)
+    found = set().union(*(referenced(header.get(sequence) or []) for sequence in sequences))
+    return str(header.get("SOPInstanceUID", "")), found
