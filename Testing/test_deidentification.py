@@ -16,6 +16,7 @@ from FedRTDatasetLib.deidentification import descriptors, folders, profile, veri
 from FedRTDatasetLib.deidentification.run import deidentify
 from FedRTDatasetLib.deidentification.settings import Settings
 from FedRTDatasetLib.deidentification.uids import new_uid
+from FedRTDatasetLib.deidentification.values import clean_ethnic_group
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.pseudonym import SiteKey
@@ -386,6 +387,12 @@ def test_nothing_is_retained_that_was_not_asked_for(tmp_path):
         not copy.PatientSex and "PatientWeight" not in copy and not copy.StudyDate and not copy.get("InstitutionName")
     )
     assert not any(element.tag.is_private for element in copy)
+
+
+def test_ethnic_groups_stay_and_other_text_there_goes(tmp_path):
+    assert copy_of(tmp_path).EthnicGroup == "REMOVED"
+    assert clean_ethnic_group(["White", "Not Hispanic or Latino", "sister of Mrs Doe"])[2] == "REMOVED"
+    assert clean_ethnic_group(["White", "Not Hispanic or Latino"]) == ["White", "Not Hispanic or Latino"]
 
 
 def test_real_dates_can_be_kept(tmp_path):

@@ -116,7 +116,8 @@ def note_identity(found: Removed, dataset) -> None:
             note_values(found, dataset, element, IDENTITY)
         elif not tag.is_private and vr in elements.TEXT:
             row = profile.row_of(number)
-            if row is not None and (number >> 16 in (0x0010, 0x0038) or number in (0x00080050, 0x00200010)):
+            own = number >> 16 in (0x0010, 0x0038) or number in (0x00080050, 0x00200010)
+            if row is not None and own and "patient_characteristics" not in row.options:
                 note_values(found, dataset, element, TEXT if "clean_descriptors" in row.options else IDENTITY)
 
 

@@ -58,6 +58,19 @@ def clean_coded_string(texts: list[str], descriptors: Descriptors, keyword: str)
     return kept
 
 
+_ETHNIC_TEXT = (
+    "african alaska native american arab asian australian aboriginal black caribbean caucasian chinese european hispanic "
+    "indian indigenous islander japanese korean latin latino latina maori mediterranean mestizo middle eastern mixed north "
+    "south east west pacific persian roma sami turkish white not or of the and other unknown non ethnic group"
+)
+_ETHNIC = frozenset(_ETHNIC_TEXT.split())
+
+
+def clean_ethnic_group(texts: list[str]) -> list[str]:
+    """Ethnic groups as such; anything else that was typed into the attribute goes."""
+    return [text if all(word in _ETHNIC for word in words_of(text)) else REMOVED for text in texts]
+
+
 def clean_technical(texts: list[str], descriptors: Descriptors) -> list[str]:
     """Names of products, versions and methods without part of the patient's identity and without long numbers."""
     return [

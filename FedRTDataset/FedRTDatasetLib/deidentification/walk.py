@@ -14,7 +14,7 @@ from .descriptors import NEUTRAL_STEMS, Descriptors
 from .removed import DATE, IDENTITY, PLACE, TEXT, UID, Removed
 from .settings import Settings
 from .uids import is_well_known, names_a_class, new_uid
-from .values import REMOVED, clean_code, clean_coded_string, clean_technical, dummy
+from .values import REMOVED, clean_code, clean_coded_string, clean_ethnic_group, clean_technical, dummy
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -73,7 +73,7 @@ class Walk:
             return self._unlisted(dataset, copy, raw, tag, vr, nested)
         chosen = {action for column, action in row.options.items() if column in self._columns}
         if "K" in chosen:
-            if vr in elements.TEXT or vr == "UI":
+            if (vr in elements.TEXT and "patient_characteristics" not in row.options) or vr == "UI":
                 self.removed.kept.update(text for text, _ in elements.texts_of(dataset, raw))
             return self._keep(dataset, copy, raw, tag, vr, nested)
         if "C" in chosen and vr in elements.TEXT:
@@ -123,6 +123,8 @@ class Walk:
             kept = [dates.safe_age(text) for text in texts]
         elif vr == "UI":
             kept = texts
+        elif tag in (0x00102160, 0x00102162):
+            kept = clean_ethnic_group(texts)
         else:
             kept = clean_technical(texts, self._descriptors)
         if kept != texts:
