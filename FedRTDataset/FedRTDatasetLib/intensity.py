@@ -28,7 +28,7 @@ def standardised(image, over: str = "foreground"):
         return image * 0.0, float(values.min()), 0.0
     inside = values[foreground(values)] if over == "foreground" else values
     mean, deviation = float(inside.mean()), max(float(inside.std()), 1e-6)
-    return sitk.Cast((image - mean) / deviation, image.GetPixelID()), mean, deviation  # a division makes doubles
+    return sitk.Cast((image - mean) / deviation, sitk.sitkFloat32), mean, deviation  # a division makes doubles
 
 
 def window(image, low: float, high: float):
@@ -43,8 +43,14 @@ def correct_bias(image):
     import SimpleITK as sitk
 
     image = sitk.Cast(image, sitk.sitkFloat32)
-    field, lowest = bias_field(image)
-    return (image - lowest + 1.0) / field - 1.0 + lowest
+    return divided(image, *bias_field(image))
+
+
+def divided(image, field, lowest: float):
+    """The image without the field that `bias_field` found, float32."""
+    import SimpleITK as sitk
+
+    return sitk.Cast((image - lowest + 1.0) / field - 1.0 + lowest, sitk.sitkFloat32)
 
 
 def bias_field(image):

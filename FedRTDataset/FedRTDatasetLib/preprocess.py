@@ -3,7 +3,7 @@ network sees new patients as it saw those it was trained on."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .intensity import bias_field, body_box, standardised, window
+from .intensity import bias_field, body_box, divided, standardised, window
 from .notes import Step
 from .processing import Modality, Processing, default_processing
 
@@ -69,7 +69,7 @@ def harmonise_with_steps(image, processing: Processing, grid: Grid | None = None
         image = _crop(image, processing, steps)
     if processing.n4:
         field, lowest = bias_field(image)
-        image = (image - lowest + 1.0) / field - 1.0 + lowest
+        image = divided(image, field, lowest)
         steps.append(_n4_step(field))
     if grid is not None or processing.spacing_mm is not None:
         grid = grid or harmonised_grid(image, processing.spacing_mm)
@@ -99,7 +99,7 @@ def harmonise_series(array, stack, processing: Processing, grid: Grid | None = N
     image = bring_to(array, stack, grid, _lowest(rough))
     if processing.n4:
         field, lowest = bias_field(rough)
-        image = (image - lowest + 1.0) / resample(field, grid, outside=1.0) - 1.0 + lowest
+        image = divided(image, resample(field, grid, outside=1.0), lowest)
         steps.append(_n4_step(field))
     steps.append(_resample_step(grid))
     return _intensities(image, processing, steps), steps
