@@ -2,8 +2,8 @@
 
 `roi_names.py`: the names that the rules were made on. `names/worked_on.csv`: realistic names in eight languages, written
 before the rules met them (96.9% and 96.2% right at that meeting), then used to better the rules. `names/held_out.csv`: the
-last such list; 96.9% right and no wrong side at the first meeting, after which one word (`TC`) and the sign `_` in front
-were put right and nothing else was changed for it. `name_variants.py`: spellings of all 717 names by rule, of which one
+last such list; 96.9% right and no wrong side at the first meeting, after which the words `TC`, `Hilfsring` and `Hilfe`
+and the sign `_` in front were put right and the truth of `Kidney_R_3` was corrected. `name_variants.py`: spellings of all 717 names by rule, of which one
 half nobody looks at. `REAL`: the names in the public test data (`FEDRT_TEST_DATA`).
 """
 

@@ -48,7 +48,9 @@ def main() -> None:
     ours = [answer(name) for name in names]
     rows = {"FedRT": figures(named, ours, time.perf_counter() - start)}
     for peer, (found, seconds) in answers.items():
-        rows[peer] = figures(named, [(name, name, False) for name in found], seconds)
+        rows[peer] = figures(
+            named, [(name, name, name is None) for name in found], seconds
+        )  # no name: a helper, for all it says
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; {len(names)} names")
     print(f"fuzzy matches to FedRT's words: {len(given['words'])} spellings\n")
     show(rows, list(named))
