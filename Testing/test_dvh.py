@@ -89,6 +89,19 @@ def test_end_caps():
     assert volume["none"] < volume["rounded"] < volume["half"]
 
 
+def test_a_structure_that_flares_goes_on_to_flare():
+    """Cut off at its wide end: the cap is wider than every contour."""
+    angle = np.arange(90) * 2 * np.pi / 90
+    rings = [
+        np.column_stack([r * np.cos(angle), r * np.sin(angle), np.full(90, z)])
+        for z, r in ((0, 10.0), (3, 15), (6, 20))
+    ]
+    dvh = dvh_of_contours(rings, linear_dose(False, 2.0))
+    exact = np.pi / 3 * (22.5**3 - 7.5**3) * 3 / 5 / 1000  # a cone's frustum from r = 7.5 to r = 22.5 in 9 mm
+    assert dvh.volume_cm3 == pytest.approx(exact, rel=0.03)  # its narrow end tapers off
+    assert dvh.maximum == pytest.approx(CENTRE_GY + 22.5, abs=0.5)
+
+
 def test_one_contour_is_a_prism_of_one_slice():
     stack = SliceStack(np.array([[-30.0, -30, z] for z in (0, 4, 8)]), UPRIGHT[0], UPRIGHT[1], (1, 1), (3, 61, 61))
     dvh = dvh_of_contours([square(10, 4)], uniform(), stack)

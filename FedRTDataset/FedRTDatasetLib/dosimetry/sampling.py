@@ -79,7 +79,8 @@ def _sample_part(part: Part, curve: AreaCurve, volume: float, width: float, fram
     thickness = (curve.end - curve.start) / planes
     along = curve.start + (np.arange(planes) + 0.5) * thickness
     areas = curve.at(along)
-    grid = _Grid.around(part.sections, width)
+    growth = np.sqrt(areas.max() / np.pi) - np.sqrt(part.areas.max() / np.pi)  # beyond the contours, of a circle
+    grid = _Grid.around(part.sections, width, 3.5 * width + 1.5 * max(float(growth), 0.0))
     spread = grid.spread()
     distances = _Distances(part.sections, grid)
     levels = np.array(
@@ -108,9 +109,10 @@ def _sample_part(part: Part, curve: AreaCurve, volume: float, width: float, fram
 
 def _inwards(distance: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """(n, 2) unit vectors along u and v away from the outline at the chosen cells."""
-    rows, columns = np.nonzero(chosen)  # never on the border of the grid
-    du = distance[rows, columns + 1] - distance[rows, columns - 1]
-    dv = distance[rows + 1, columns] - distance[rows - 1, columns]
+    rows, columns = np.nonzero(chosen)
+    last_row, last_column = distance.shape[0] - 1, distance.shape[1] - 1
+    du = distance[rows, np.minimum(columns + 1, last_column)] - distance[rows, np.maximum(columns - 1, 0)]
+    dv = distance[np.minimum(rows + 1, last_row), columns] - distance[np.maximum(rows - 1, 0), columns]
     return -np.stack([du, dv], axis=1) / np.maximum(np.hypot(du, dv), 1e-6)[:, None]
 
 
@@ -135,9 +137,9 @@ class _Grid:
     shape: tuple[int, int]
 
     @classmethod
-    def around(cls, sections: list[Section], width: float) -> "_Grid":
+    def around(cls, sections: list[Section], width: float, margin: float) -> "_Grid":
         corners = np.concatenate([loop for section in sections for loop in section.loops])
-        low, high = corners.min(axis=0) - 3.5 * width, corners.max(axis=0) + 3.5 * width
+        low, high = corners.min(axis=0) - margin, corners.max(axis=0) + margin
         columns, rows = np.ceil((high - low) / width).astype(int) + 1
         return cls(low, width, (int(rows), int(columns)))
 
