@@ -176,7 +176,7 @@ def _structure_sets_of_frame(store: Store, rt: RtObject, structure_sets: RtObjec
         return []
     rows = store.rows(
         "SELECT object.uid FROM reference JOIN object ON object.id = reference.file "
-        "WHERE reference.role = 'frame' AND reference.uid = ? AND object.kind = 'RTSTRUCT' ORDER BY object.uid",
+        "WHERE reference.role = 'frame' AND reference.uid = ? AND +object.kind = 'RTSTRUCT' ORDER BY object.uid",
         rt.frame_of_reference_uid,
     )
     return [uid for (uid,) in rows if structure_sets[uid].patient_id == rt.patient_id]

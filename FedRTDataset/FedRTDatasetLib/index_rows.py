@@ -127,10 +127,10 @@ class ObjectRows(Mapping[str, Value], Generic[Value]):
         return self._store.rows("SELECT count(*) FROM object WHERE kind = ?", self._kind)[0][0]
 
     def __contains__(self, uid: object) -> bool:
-        return bool(self._store.rows("SELECT 1 FROM object WHERE kind = ? AND uid = ?", self._kind, uid))
+        return bool(self._store.rows("SELECT 1 FROM object WHERE +kind = ? AND uid = ?", self._kind, uid))
 
     def __getitem__(self, uid: str) -> Value:
-        found = self._store.rows("SELECT path, content FROM object WHERE kind = ? AND uid = ?", self._kind, uid)
+        found = self._store.rows("SELECT path, content FROM object WHERE +kind = ? AND uid = ?", self._kind, uid)
         if not found:
             raise KeyError(uid)
         path, content = found[0]

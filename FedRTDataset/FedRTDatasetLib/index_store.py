@@ -49,7 +49,7 @@ CREATE TEMP VIEW slice AS
   WHERE +file.id IN (SELECT id FROM member) AND +file.id NOT IN (SELECT id FROM left_out);
 CREATE TEMP VIEW object AS
   SELECT * FROM file
-  WHERE kind <> 'image' AND kind IN ('RTSTRUCT', 'RTPLAN', 'RTDOSE', 'REG')
+  WHERE kind <> 'image' AND +kind IN ('RTSTRUCT', 'RTPLAN', 'RTDOSE', 'REG')
     AND +id IN (SELECT id FROM member) AND +id NOT IN (SELECT id FROM left_out);
 """
 
