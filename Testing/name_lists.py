@@ -1,10 +1,12 @@
 """The lists of ROI names with their truth that `name_score` counts on.
 
-`roi_names.py`: the names that the rules were made on. `names/worked_on.csv`: realistic names in eight languages, written
-before the rules met them (96.9% and 96.2% right at that meeting), then used to better the rules. `names/held_out.csv`: the
-last such list; 96.9% right and no wrong side at the first meeting, after which the words `TC`, `Hilfsring` and `Hilfe`
-and the sign `_` in front were put right and the truth of `Kidney_R_3` was corrected. `name_variants.py`: spellings of all 717 names by rule, of which one
-half nobody looks at. `REAL`: the names in the public test data (`FEDRT_TEST_DATA`).
+`roi_names.py`: the names that the rules were made on.
+`names/worked_on.csv`: realistic names in eight languages, written before the rules met them (96.9% and 96.2% right at that
+meeting), then used to better the rules.
+`names/held_out.csv`: the last such list; 96.9% right and no wrong side at the first meeting, after which the words `TC`,
+`Hilfsring` and `Hilfe` and the sign `_` in front were put right and the truth of `Kidney_R_3` was corrected.
+`name_variants.py`: spellings of all 717 names by rule, of which one half nobody looks at.
+`REAL`: the names in the public test data (`FEDRT_TEST_DATA`).
 """
 
 import csv
