@@ -1,5 +1,6 @@
 """Files that claim to be the same thing: which one counts, and what is said of the others."""
 
+import re
 import shutil
 
 import pydicom
@@ -29,10 +30,9 @@ def test_a_whole_folder_copied_is_told_in_one_line(tmp_path):
     assert only(index).count == 5
     assert {path.parent.name for path in only(index).files.values()} == {"a"}
     assert len(index.links) == 1
-    assert told(index) == [
-        ("duplicate", "structures.dcm is a second copy of structures.dcm: the copy is left out."),
-        ("duplicate", "5 files such as slice000.dcm are second copies of slices, here of slice000.dcm: left out."),
-    ]
+    (_, first), (_, second) = told(index)
+    assert first == "structures.dcm is a second copy of structures.dcm: the copy is left out."
+    assert re.fullmatch(r"5 files such as (slice00\d.dcm) are second copies of slices, here of \1: left out.", second)
 
 
 @pytest.mark.parametrize("what", ["pixels", "position", "size"])

@@ -75,9 +75,7 @@ def read_elements(path: str) -> tuple[Elements, bool]:
         data = window.data
         known = _layouts.find(data)
         if known is not None:
-            syntax, codec = known.context
-            raw = zip(known.wanted, known.values.unpack_from(data), strict=True)
-            return {keyword: read_value(value, kind, b"", syntax, codec) for (keyword, kind), value in raw}, False
+            return known.elements(data), False
         found, trace = Elements(), Trace()
         position, uid = _start(window, found, trace)
         syntax = BIG_ENDIAN_VR if uid == BIG_ENDIAN else IMPLICIT_VR if uid == IMPLICIT else EXPLICIT_VR
@@ -86,7 +84,7 @@ def read_elements(path: str) -> tuple[Elements, bool]:
         complete = _top_level(window, position, syntax, found, trace)
         if complete and window.start == 0 and trace.ended and found.get("Modality") in LAYOUTS_OF:
             codec = CODECS.get(found.get("SpecificCharacterSet", ""), "")
-            _layouts.add(data, trace, (syntax, codec))
+            _layouts.add(data, trace, lambda value, kind: read_value(value, kind, b"", syntax, codec))
         return found, not complete
     finally:
         os.close(handle)

@@ -7,9 +7,17 @@ modality) and sequences of undefined length must be the same as well.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 KEPT = 8
+OWN = frozenset(
+    ("MediaStorageSOPInstanceUID", "SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "AcquisitionNumber")
+) | frozenset(
+    ("EchoTime", "EchoNumbers", "TriggerTime", "DiffusionBValue", "TemporalPositionIdentifier", "FrameReferenceTime")
+)
+"""What differs from slice to slice. The rest is read anew only where its bytes differ from those of the last file."""
 
 
 @dataclass
@@ -25,7 +33,7 @@ class Trace:
     """The first element that is not wanted any more was seen, not just the end of the file."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Layout:
     """`fixed` takes the bytes out of a file that must be `expected`, `values` those of the elements `wanted`."""
 
@@ -33,8 +41,24 @@ class Layout:
     expected: tuple[bytes, ...]
     values: struct.Struct
     wanted: tuple[tuple[str, str], ...]
-    context: tuple
-    """Whatever else the reader needs to know of files like this."""
+    read: Callable[[bytes, str], Any]
+    """What makes a value of an element's bytes and kind."""
+
+    def __post_init__(self) -> None:
+        places = [(n, keyword, kind) for n, (keyword, kind) in enumerate(self.wanted)]
+        self._own = [place for place in places if place[1] in OWN]
+        self._rest = [place for place in places if place[1] not in OWN]
+        self._last: list[bytes] | None = None
+        self._shared: dict[str, Any] = {}
+
+    def elements(self, data: bytes) -> dict[str, Any]:
+        """The values of a file that fits."""
+        raw = self.values.unpack_from(data)
+        rest = [raw[n] for n, _, _ in self._rest]
+        if rest != self._last:
+            self._shared = {keyword: self.read(raw[n], kind) for n, keyword, kind in self._rest}
+            self._last = rest
+        return self._shared | {keyword: self.read(raw[n], kind) for n, keyword, kind in self._own}
 
 
 class Layouts:
@@ -53,14 +77,14 @@ class Layouts:
                 return layout
         return None
 
-    def add(self, data: bytes, trace: Trace, context: tuple) -> None:
+    def add(self, data: bytes, trace: Trace, read: Callable[[bytes, str], Any]) -> None:
         """Keep the layout of a file that begins with `data` and was walked through to the end of `trace`."""
         fixed = _taking([(offset, length) for offset, length in trace.fixed if length])
         if fixed.size > len(data):
             return
         values = _taking([(offset, length) for offset, length, _, _ in trace.values])
         wanted = tuple((keyword, kind) for _, _, keyword, kind in trace.values)
-        self._kept.insert(0, Layout(fixed, fixed.unpack_from(data), values, wanted, context))
+        self._kept.insert(0, Layout(fixed, fixed.unpack_from(data), values, wanted, read))
         del self._kept[KEPT:]
 
 

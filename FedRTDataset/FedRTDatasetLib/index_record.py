@@ -117,14 +117,20 @@ def _stand_in(elements: Elements, keyword: str, known: str | None, *what: str) -
 def _image(elements: Elements, path: str) -> Record:
     """Without series and study UIDs, what lies in one folder with one frame of reference and series number is a series."""
     _stand_in(elements, "SOPInstanceUID", elements.get("MediaStorageSOPInstanceUID"), path)
-    keywords = ("Modality", "PatientID", "FrameOfReferenceUID", "SeriesNumber")
-    together = [os.path.dirname(path), *(elements.get(keyword, "") for keyword in keywords)]
-    _stand_in(elements, "StudyInstanceUID", None, *together[:4])
-    _stand_in(elements, "SeriesInstanceUID", None, *together)
-    part = _as_json([elements.get(keyword, "") for keyword in PART])
-    phase = _as_json([elements.get(keyword, "") for keyword in PHASE])
+    if not elements.get("StudyInstanceUID") or not elements.get("SeriesInstanceUID"):
+        keywords = ("Modality", "PatientID", "FrameOfReferenceUID", "SeriesNumber")
+        together = [os.path.dirname(path), *(elements.get(keyword, "") for keyword in keywords)]
+        _stand_in(elements, "StudyInstanceUID", None, *together[:4])
+        _stand_in(elements, "SeriesInstanceUID", None, *together)
+    part = _joined(tuple(elements.get(keyword, "") for keyword in PART))
+    phase = _joined(tuple(elements.get(keyword, "") for keyword in PHASE))
     number = _integer(elements.get("InstanceNumber", ""))
     return ["image", part, elements["SOPInstanceUID"], elements["ImagePositionPatient"], number, phase]
+
+
+@lru_cache(maxsize=256)  # the slices of a series mostly have the same
+def _joined(values: tuple) -> str:
+    return _as_json(list(values))
 
 
 def _is_placed(elements: Elements) -> bool:
@@ -136,7 +142,7 @@ def _is_placed(elements: Elements) -> bool:
     return bool(_numbers(elements.get("ImagePositionPatient", ""), 3))
 
 
-@lru_cache(maxsize=64)  # the slices of a series mostly have the same
+@lru_cache(maxsize=256)
 def _is_plane(orientation: str, pixel_spacing: str) -> bool:
     axes, spacing = _numbers(orientation, 6), _numbers(pixel_spacing, 2)
     if not axes or not spacing or min(spacing) <= 0:
