@@ -14,6 +14,7 @@ from FedRTDatasetLib.image_choice import ImageChoice
 from FedRTDatasetLib.names import NameMap
 from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.pseudonym import SiteKey
+from FedRTDatasetLib.registration import DEFORMABLE
 from pydicom.dataset import Dataset as Header
 from pydicom.uid import generate_uid
 from test_registration import rigid
@@ -133,6 +134,23 @@ def test_without_a_way_between_the_frames_the_case_goes_without(tmp_path):
     assert list(read_images(case)) == ["T1"]
     assert ("image-not-aligned", "T2") in kinds(case)
     assert any("nothing tells how it lies" in note for note in case.notes)
+
+
+def test_a_deformable_registration_is_told_and_not_applied(tmp_path):
+    two_sequences(tmp_path, other_frame="1.2.4")
+    path = write_registration(tmp_path / "in" / "reg.dcm", "1.2.4", "1.2.3", [np.eye(4)])
+    dataset = pydicom.dcmread(path)
+    del dataset.RegistrationSequence
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = DEFORMABLE
+    item = Header()
+    item.SourceFrameOfReferenceUID = "1.2.4"
+    dataset.DeformableRegistrationSequence = [item]
+    dataset.save_as(path)
+    dataset, problems = build(tmp_path / "in", tmp_path / "out", T1T2)
+    (case,) = dataset.cases
+    assert list(read_images(case)) == ["T1"]
+    assert ("image-deformable", "T2") in kinds(case)
+    assert [problem.kind for problem in problems if problem.kind == "deformable"] == ["deformable"]
 
 
 def test_a_required_image_that_is_missing_skips_the_case(tmp_path):

@@ -212,10 +212,6 @@ class CaseFinder:
                 read.append(read_registration(entry.path))
             except FedRTError as error:
                 self._skipped.add("registration-unreadable", str(error), path=entry.path)
-                continue
-            if read[-1].deformable:
-                text = f"{entry.path.name} is a deformable registration, which FedRT does not apply."
-                self._skipped.add("registration-deformable", text, path=entry.path)
         return read
 
 

@@ -117,7 +117,6 @@ TEXTS = {
     "several-structure-sets": "several structure sets on one series: one is used.",
     "structure-set-unused": "a structure set is not used, because another of the same images goes first.",
     "series-unused": "an image series is not used: no structure set belongs to it and no declared image asks for it.",
-    "registration-deformable": "a deformable registration is here; FedRT does not apply it.",
     "registration-unreadable": "a registration object holds no matrix that can be used.",
     "duplicate-patients": "the same images under {count} patient identifiers: kept in one split.",
     "name-doubted": "a ROI name is not used until a person approves it: geometry contradicts it.",
