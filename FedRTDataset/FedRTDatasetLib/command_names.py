@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .commandline import common_options
 from .errors import FedRTError
-from .reporting import Reporter
+from .reporting import Reporter, printable
 from .sources.options import open_from, source_options
 
 
@@ -109,7 +109,7 @@ def _show(names, counts: Counter, conflicts: list, args: argparse.Namespace, rep
         print(f"\n{title} ({len(of_group)})")
         width = min(40, max(len(row["roi_name"]) for row in of_group))
         for row in of_group:
-            print(f"{row['count'] or '':>6}  {row['roi_name']:<{width}}  {_explained(row)}")
+            print(f"{row['count'] or '':>6}  {printable(row['roi_name']):<{width}}  {_explained(row)}")
 
 
 def _row(names, roi_name: str, count: int) -> dict:

@@ -9,6 +9,7 @@ import argparse
 import importlib.metadata
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 
 from . import __version__
@@ -46,8 +47,13 @@ def common_options() -> argparse.ArgumentParser:
 
 
 def _carry_out(args: argparse.Namespace) -> int:
+    for stream in (sys.stdout, sys.stderr):  # a file name in another encoding is printed with escapes
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _interrupt)  # a cancelled job unwinds like Ctrl-C: children stopped, state saved
     reporter = reporter_for(args.progress)
+    if not args.debug:  # libraries' remarks on odd values quote them, and are not for the user
+        warnings.simplefilter("ignore")
     try:
         return args.run(args, reporter) or 0
     except KeyboardInterrupt:

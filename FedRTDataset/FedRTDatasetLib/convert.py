@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .contours import read_contours, write_contours
+from .dicom_file import read_dicom
 from .dicom_index import ImageSeries, index_folders
 from .errors import FedRTError
 from .geometry import SliceStack, orthogonal_grid, sample_at, stack_of_image, to_image
@@ -37,11 +38,11 @@ def rtstruct_to_segmentation(images: Path, rtstruct: Path, out: Path, report: Re
         FedRTError: the RTSTRUCT does not belong to the images or has no closed contours.
     """
     index = index_folders([images, rtstruct], report)
-    linked = [uid for uid, rt in index.structure_sets.items() if rt.path == Path(rtstruct) and uid in index.links]
-    if not linked:
+    uid = _uid_of(rtstruct)  # of several copies the index lists one
+    if uid not in index.links:
         reason = next((p.text for p in index.problems), "it refers to other images")
         raise FedRTError(f"{Path(rtstruct).name} does not belong to the images in {images}: {reason}")
-    loaded = load_series(index.series[index.links[linked[0]]], index.structure_sets[linked[0]].image_uids)
+    loaded = load_series(index.series[index.links[uid]], index.structure_sets[uid].image_uids)
     rois, details = read_rtstruct(rtstruct), details_of(rtstruct)
     notes = list(loaded.notes) + _grid_note(loaded.stack)
     image = to_image(loaded.array, loaded.stack)
@@ -115,6 +116,13 @@ def only_series(folder: Path, report: Reporter | None = None) -> ImageSeries:
     if len(series) != 1:
         raise FedRTError(f"{folder} holds {len(series)} image series; name a folder with exactly one.")
     return series[0]
+
+
+def _uid_of(rtstruct: Path | str) -> str:
+    try:
+        return str(read_dicom(rtstruct, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID", ""))
+    except Exception:  # the index has told what is wrong with it
+        return ""
 
 
 def contours_beside(segmentation: Path | str) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .dicom_file import read_dicom
 from .dicom_index import ImageSeries
 from .pseudonym import SiteKey
 from .series_slices import volumes_of
@@ -16,8 +17,6 @@ def fingerprint(series: ImageSeries, key: SiteKey) -> str:
     Decoded pixels count, so that a compressed copy is recognised, and the number of slices and their size. Slices of one
     value (air, padding) say nothing and do not count.
     """
-    import pydicom
-
     try:
         uids = volumes_of(series, [])[0]
     except Exception:  # it is told when the series is loaded
@@ -26,7 +25,7 @@ def fingerprint(series: ImageSeries, key: SiteKey) -> str:
     said = False
     for uid in (uids[len(uids) * quarter // 4] for quarter in (1, 2, 3)):
         try:
-            pixels = np.ascontiguousarray(pydicom.dcmread(series.files[uid]).pixel_array)
+            pixels = np.ascontiguousarray(read_dicom(series.files[uid]).pixel_array)
         except Exception:
             content.update(b"unreadable")
             continue

@@ -46,7 +46,8 @@ class SiteKey:
 
     def digest(self, text: str, kind: str) -> str:
         """32 hexadecimal digits that stand for `text`; `kind` keeps a UID and a patient ID apart."""
-        return hmac.new(self._secret, f"{kind}\0{text}".encode(), hashlib.sha256).hexdigest()[:32]
+        told = f"{kind}\0{text}".encode("utf-8", "surrogatepass")  # of a file name in another encoding
+        return hmac.new(self._secret, told, hashlib.sha256).hexdigest()[:32]
 
     def pseudonym(self, patient_id: str) -> str:
         """`P` and ten hexadecimal digits for a Patient ID."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 
+from .dicom_file import read_dicom
 from .errors import FedRTError
 from .geometry import SliceStack
 
@@ -56,7 +56,7 @@ def read_registration(path: Path | str) -> Registration:
     """
     name = Path(path).name
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        dataset = read_dicom(path, stop_before_pixels=True)
         patient = str(dataset.get("PatientID", ""))
         home = str(dataset.get("FrameOfReferenceUID", ""))
         if "DeformableRegistrationSequence" in dataset or dataset.get("SOPClassUID") == DEFORMABLE:

@@ -73,13 +73,18 @@ class BarReporter(Reporter):
             self._last_line[stage] = now
 
     def info(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     def warning(self, text: str) -> None:
-        self._console.print(f"warning: {text}", markup=False, style="yellow")
+        self._console.print(f"warning: {printable(text)}", markup=False, style="yellow")
 
     def close(self) -> None:
         self._bars.stop()
+
+
+def printable(text: str) -> str:
+    """`text` for a terminal, on one line: names from files may hold line breaks and control sequences, shown as `?`."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def reporter_for(kind: str) -> Reporter:

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-import pydicom
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydicom.dataset import Dataset
 
 from .atomic import write_json
+from .dicom_file import read_dicom, text_of
 from .errors import FedRTError
 from .planning_names import long_name
 
@@ -29,13 +29,13 @@ class RoiDetails(BaseModel):
 
 def details_of(path: Path | str) -> dict[int, RoiDetails]:
     """By ROI Number, in the order of the file, which must be an RTSTRUCT that `read_rtstruct` reads."""
-    dataset = pydicom.dcmread(path)
+    dataset = read_dicom(path)
     colors = {int(i.ReferencedROINumber): i.get("ROIDisplayColor") for i in dataset.get("ROIContourSequence") or []}
     observed = {int(i.ReferencedROINumber): i for i in dataset.get("RTROIObservationsSequence") or []}
     found = {}
     for item in dataset.get("StructureSetROISequence") or []:
         number = int(item.ROINumber)
-        name, told = str(item.get("ROIName") or "").strip(), str(item.get("ROIDescription") or "").strip()
+        name, told = text_of(item.get("ROIName")).strip(), str(item.get("ROIDescription") or "").strip()
         whole = long_name(name, told)
         found[number] = RoiDetails(
             number=number,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from .dicom_file import read_dicom, text_of
 from .errors import FedRTError
 from .rtstruct_walk import ROI_CONTOUR_SEQUENCE, ContourWalk
 
@@ -81,7 +81,7 @@ def read_rtstruct(path: Path | str) -> list[Roi]:
         try:
             return _with_contours(_declared(head), _walked(contours, head))
         except ValueError:  # not as expected: pydicom knows what to make of more
-            return rois_of(pydicom.dcmread(path))
+            return rois_of(read_dicom(path))
     except FedRTError:
         raise
     except (AttributeError, TypeError, ValueError) as error:  # an item without its ROI number, or a number that is none
@@ -106,7 +106,7 @@ def rois_of(dataset: Dataset) -> list[Roi]:
 def _read_head(path: Path | str) -> tuple[Dataset, bytes]:
     """The data set up to its contours, and the bytes from there on."""
     with open(path, "rb") as file:
-        head = read_partial(file, stop_when=lambda tag, vr, length: tag >= ROI_CONTOUR_SEQUENCE)
+        head = read_partial(file, stop_when=lambda tag, vr, length: tag >= ROI_CONTOUR_SEQUENCE, force=True)
         syntax = head.file_meta.get("TransferSyntaxUID", "")
         return head, b"" if syntax == DeflatedExplicitVRLittleEndian else file.read()
 
@@ -128,7 +128,7 @@ def _declared(dataset: Dataset) -> dict[int, Roi]:
         number = int(item.ROINumber)
         frame = str(item.get("ReferencedFrameOfReferenceUID") or "")
         told = str(item.get("ROIDescription") or "").strip()
-        name = str(item.get("ROIName", "")).strip()
+        name = text_of(item.get("ROIName")).strip()
         rois[number] = Roi(number, name, frame_of_reference_uid=frame, description=told)
     return rois
 

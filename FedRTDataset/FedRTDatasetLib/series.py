@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
+from .dicom_file import read_dicom
 from .dicom_index import ImageSeries
 from .errors import FedRTError
 from .geometry import SliceStack
@@ -45,6 +45,7 @@ def load_series(series: ImageSeries, images: Iterable[str] = ()) -> LoadedSeries
     paths = [series.files[uid] for uid in volume_for(series, images, notes)]
     array: np.ndarray | None = None
     headers: list[Dataset] = []
+    reason = ""
     for path in paths:
         try:
             header, pixels, slope, intercept = _read_slice(path)
@@ -52,13 +53,15 @@ def load_series(series: ImageSeries, images: Iterable[str] = ()) -> LoadedSeries
                 array = np.empty((len(paths), *pixels.shape), dtype=np.float32)
             _rescale(pixels, slope, intercept, array[len(headers)])
         except Exception as error:
+            reason = reason or type(error).__name__
             notes.append(
                 f"slice {path.name} has unreadable pixels ({type(error).__name__}): left out; export it again."
             )
             continue
         headers.append(header)
     if array is None or len(headers) < 2:
-        raise FedRTError(f"the series of {_example(series)} has fewer than two readable slices: export it again.")
+        told = f" (pixels of {len(paths) - len(headers)} of {len(paths)} cannot be read: {reason})" if reason else ""
+        raise FedRTError(f"the series of {_example(series)} has fewer than two readable slices{told}: export it again.")
     stack = _stack(headers)
     _note_geometry(stack, headers, notes)
     return LoadedSeries(array[: len(headers)], stack, headers, notes)
@@ -66,7 +69,7 @@ def load_series(series: ImageSeries, images: Iterable[str] = ()) -> LoadedSeries
 
 def _read_slice(path: Path) -> tuple[Dataset, np.ndarray, float, float]:
     """The header without pixels, the stored values [y, x], rescale slope and intercept."""
-    dataset = pydicom.dcmread(path)
+    dataset = read_dicom(path)
     pixels = pixel_array(dataset, view_only=True)
     if pixels.shape != (dataset.Rows, dataset.Columns):
         raise ValueError("not one grey-scale slice")

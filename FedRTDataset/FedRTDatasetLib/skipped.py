@@ -81,5 +81,6 @@ class SkippedList:
 
 
 def _harmless(cell: str) -> str:
-    """No spreadsheet takes it for a formula (OWASP, CSV injection)."""
+    """No spreadsheet takes it for a formula (OWASP, CSV injection); file names in another encoding with escapes."""
+    cell = cell.encode("utf-8", "backslashreplace").decode()
     return "'" + cell if cell[:1] in tuple("=+-@\t\r") else cell

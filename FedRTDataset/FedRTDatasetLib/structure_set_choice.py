@@ -8,8 +8,7 @@ then those with most wanted structures, then the newest (Structure Set Date and 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import pydicom
-
+from .dicom_file import read_dicom
 from .dicom_index import ImageSeries, RtObject
 from .registration import Link
 
@@ -43,7 +42,7 @@ def ranked(candidates: Iterable[Candidate]) -> list[Candidate]:
 def _status(rt: RtObject) -> tuple[bool, str]:
     """Approved or not, and `YYYYMMDDHHMMSS`; DICOM PS3.3 C.8.8.16 (Approval) and C.8.8.5 (Structure Set)."""
     try:
-        header = pydicom.dcmread(
+        header = read_dicom(
             rt.path,
             stop_before_pixels=True,
             specific_tags=["ApprovalStatus", "StructureSetDate", "StructureSetTime"],

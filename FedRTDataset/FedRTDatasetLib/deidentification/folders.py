@@ -57,10 +57,15 @@ def withheld(out: Path) -> Path:
 
 
 def source_files(source: Path) -> list[Path]:
-    """Every file under the folder (or the file itself), in a fixed order; links to folders are not followed."""
+    """Every file under the folder (or the file itself), in a fixed order; links to folders are not followed.
+
+    A folder that may not be opened is among them: it is told as one that cannot be read.
+    """
     if source.is_file():
         return [source]
-    return sorted(Path(folder) / name for folder, _, names in os.walk(source) for name in names)
+    barred: list[Path] = []
+    tree = os.walk(source, onerror=lambda error: barred.append(Path(error.filename)))
+    return sorted([*(Path(folder) / name for folder, _, names in tree for name in names), *barred])
 
 
 def name_of(survey: Survey, pseudonym: str, key: SiteKey) -> str:
@@ -72,7 +77,10 @@ def name_of(survey: Survey, pseudonym: str, key: SiteKey) -> str:
 
 def fingerprint(path: Path, key: SiteKey, settings: str) -> str:
     """Tells whether a source is the one a copy was made of, with the same settings; holds no part of its name."""
-    state = path.stat()
+    try:
+        state = path.stat()
+    except OSError:  # a link to nothing, or gone by now: told as a problem of that file
+        return key.digest(f"{path.absolute()}\0{settings}", "source")[:16]
     return key.digest(f"{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}\0{settings}", "source")[:16]
 
 

@@ -82,7 +82,7 @@ def _run(source: Path, out: Path, key: SiteKey, settings: Settings, report: Repo
         with Workers(jobs) as workers:
             surveys, left_out = _look(source, settings, report, outcome, workers, key)
             planned = plan(surveys, out, key, settings, names)
-            removed = _copy(planned, out, settings, key, names, report, outcome, workers)
+            removed = _copy(planned, source, out, settings, key, names, report, outcome, workers)
         _remove_left_out(out, left_out, key)
         earlier = _earlier(out, {one.name for one in planned})
         _search(planned, earlier, out, Search(removed, key, settings), report, outcome, jobs)
@@ -150,7 +150,9 @@ def _doubled(first: Survey | None, found: Survey) -> str:
     return "the same file is there twice" if same else "another file with the same SOP Instance UID comes first"
 
 
-def _copy(planned, out: Path, settings, key, names, report, outcome: Outcome, workers) -> dict[str, Removed]:
+def _copy(
+    planned, source: Path, out: Path, settings, key, names, report, outcome: Outcome, workers
+) -> dict[str, Removed]:
     """Write the copies; returns what was removed from each patient's objects, also from those whose copy is there."""
     removed: dict[str, Removed] = {}
     waiting, rows = folders.unverified(out), []
@@ -161,7 +163,7 @@ def _copy(planned, out: Path, settings, key, names, report, outcome: Outcome, wo
         removed[one.survey.patient].merge(one.survey.removed)
         outcome.rows.append(one.row)
         outcome.counts.update(done.counts)
-        _note_problem(one, done, report)
+        _note_problem(one, done, source, report)
         rows += [one.row] if one.row.status == "written" else []
         if len(rows) % 200 == 0:
             write_report(waiting, rows, None)
@@ -170,10 +172,10 @@ def _copy(planned, out: Path, settings, key, names, report, outcome: Outcome, wo
     return removed
 
 
-def _note_problem(one: Planned, done: Done, report: Reporter) -> None:
+def _note_problem(one: Planned, done: Done, source: Path, report: Reporter) -> None:
     if done.problem:
         one.row.name, one.row.status, one.row.reason = "", "skipped", done.problem
-        report.warning(f"{without_identity(one.survey.path.name, *one.survey.identities)}: {done.problem}; left out.")
+        report.warning(f"{_shown(one.survey, source, set(one.survey.identities))}: {done.problem}; left out.")
 
 
 def _remove_left_out(out: Path, left_out: list[Survey], key: SiteKey) -> None:

@@ -1,5 +1,6 @@
 """A first look at every file: whose it is, what it is, and what must not appear in any text of its patient."""
 
+import stat
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,9 +45,14 @@ class Survey:
 
 def survey(path: Path) -> Survey:
     """Look at one file; never raises, `problem` tells what is wrong in words that hold no identity."""
-    if not path.stat().st_size:
-        return Survey(path, problem="empty file")
     try:
+        state = path.stat()
+        if stat.S_ISDIR(state.st_mode):
+            return Survey(path, problem="folder that may not be opened; change its permissions and start again")
+        if not stat.S_ISREG(state.st_mode):
+            return Survey(path, problem="not a regular file")  # a pipe would be waited for
+        if not state.st_size:
+            return Survey(path, problem="empty file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = read_header(path)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pydicom
 
+from ..dicom_file import read_dicom
 from ..dicom_index import index_folders
 from ..errors import FedRTError
 from ..geometry import SliceStack
@@ -75,7 +75,7 @@ def dvh_table(
         return without_identity(text, *index.identities)
 
     rois = read_rtstruct(rtstruct)
-    uid = str(pydicom.dcmread(rtstruct, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID", ""))
+    uid = str(read_dicom(rtstruct, specific_tags=["SOPInstanceUID"]).get("SOPInstanceUID", ""))
     structure_set = index.structure_sets.get(uid)  # whichever copy of it the index lists
     stack = _slices(index, structure_set, Path(rtstruct), Path(images), table)
     named = read_named_doses([Path(path) for path in doses], add_up=options.sum)

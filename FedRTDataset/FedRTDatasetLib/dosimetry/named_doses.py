@@ -3,9 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pydicom
-from pydicom.errors import InvalidDicomError
-
+from ..dicom_file import read_dicom
 from ..errors import FedRTError
 from ..notes import Check
 from .course import course_dose, usable_grids
@@ -129,7 +127,7 @@ def _read(paths: list[Path]) -> tuple[list[DoseGrid], list[Plan]]:
 
 def _modality(path: Path) -> str:
     try:
-        found = pydicom.dcmread(path, specific_tags=["Modality"], stop_before_pixels=True).get("Modality", "")
-    except (InvalidDicomError, OSError, ValueError, AttributeError, NotImplementedError):
+        found = read_dicom(path, specific_tags=["Modality"], stop_before_pixels=True).get("Modality", "")
+    except Exception:  # no DICOM, or damaged: pydicom raises many kinds
         return ""
     return str(found) if found in ("RTDOSE", "RTPLAN") else ""

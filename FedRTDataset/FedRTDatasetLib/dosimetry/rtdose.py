@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
+from ..dicom_file import read_dicom
 from ..errors import FedRTError
 from ..geometry import SliceStack, to_image
 
@@ -118,13 +117,7 @@ def read_header_of(path: Path, modality: str) -> Dataset:
     """
     what = {"RTDOSE": "an RT Dose", "RTPLAN": "an RT Plan"}[modality]
     try:
-        try:
-            dataset = pydicom.dcmread(path)
-        except InvalidDicomError:
-            dataset = pydicom.dcmread(path, force=True)
-            dataset.file_meta.TransferSyntaxUID = dataset.file_meta.get(
-                "TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian
-            )
+        dataset = read_dicom(path)
         found = str(dataset.get("Modality", ""))
     except OSError as error:
         raise FedRTError(f"{path.name} cannot be read ({error.strerror or type(error).__name__}).") from error
