@@ -44,7 +44,7 @@ def test_one_uid_and_other_content(tmp_path, what):
     elif what == "position":
         dataset.ImagePositionPatient = [0, 0, 99]
     else:
-        dataset.PixelData = dataset.PixelData + bytes(4096)
+        dataset.PixelData = dataset.PixelData + bytes(16)
     dataset.save_as(tmp_path / "a" / "zz.dcm")
     index = index_folders([tmp_path])
     assert told(index) == [
@@ -74,6 +74,19 @@ def test_structure_sets_with_one_uid_and_other_contours(tmp_path):
     assert [rt.path.name for rt in index.structure_sets.values()] == ["structures.dcm"]
     assert [kind for kind, _ in told(index)] == ["conflict"]
     assert list(index.doubts) == list(index.structure_sets)
+
+
+def test_what_a_broken_transfer_left_of_a_file_does_not_count(tmp_path):
+    series = small(tmp_path / "z")
+    (tmp_path / "a").mkdir()
+    for path in (*series.files, tmp_path / "z" / "structures.dcm"):
+        data = path.read_bytes()
+        (tmp_path / "a" / path.name).write_bytes(data[: len(data) * 9 // 10])
+    index = index_folders([tmp_path])
+    assert set(only(index).files.values()) == set(series.files)
+    assert [rt.path.parent.name for rt in index.structure_sets.values()] == ["z"]
+    assert {kind for kind, _ in told(index)} == {"conflict"}
+    assert {problem.path.parent.name for problem in index.problems} == {"a"}
 
 
 def test_a_series_under_two_patients(tmp_path):

@@ -2,8 +2,9 @@
 
 1. A series under several Patient IDs: the patient with most of its files counts (of equals, the first in order); the files of
    the others are left out.
-2. Several files with one SOP Instance UID in a series, or several RT objects with one: the first by path counts. Where patients
-   differ among RT objects, the first whose patient is that of the images it was drawn on.
+2. Several files with one SOP Instance UID in a series, or several RT objects with one: the first by path counts, unless it is
+   clearly smaller than another, as what a broken transfer left of a file is. Where patients differ among RT objects, the first whose patient is that of the
+   images it was drawn on.
 3. Copies with other content are told apart from plain copies: for images by the header elements the index reads and by a
    sample of the pixels, for RT objects by the whole file. File meta information does not count: it tells who wrote the file.
 """
@@ -21,6 +22,7 @@ from .index_store import Store
 
 SAMPLE = 65536
 """Bytes compared at the middle and at the end of an image."""
+WHOLE_FIRST = "20 * size < 19 * max(size) OVER (), path"
 
 
 @dataclass
@@ -51,15 +53,15 @@ def leave_out_duplicates(store: Store, findings: Findings) -> None:
     for (_, kind), copies in sorted(images.items()):
         if kind == "duplicate":
             told = copies.subject(findings, "is a second copy of slice", "are second copies of slices, here of")
-            findings.add(kind, f"{told} {findings.name(copies.instead)}: left out.")
+            findings.add(kind, f"{told} {findings.name(copies.instead)}: left out.", path=copies.example)
         else:
             told = copies.subject(findings, "has the UID of slice", "have the UIDs of other slices, here of")
             text = f"{told} {findings.name(copies.instead)} but other content: left out; remove the wrong ones."
-            findings.add(kind, text)
+            findings.add(kind, text, path=copies.example)
     for copies in shared.values():
         told = copies.subject(findings, "has the same UID", "have the same UIDs")
         text = f"{told} as slices of another series, such as {findings.name(copies.instead)}: both are kept; check the export."
-        findings.add("same-uid", text)
+        findings.add("same-uid", text, path=copies.example)
 
 
 def _series_of_several_patients(store: Store, findings: Findings) -> None:
@@ -72,12 +74,12 @@ def _series_of_several_patients(store: Store, findings: Findings) -> None:
             store.run("INSERT INTO left_out SELECT id FROM slice WHERE series = ? AND patient = ?", series, patient)
             told = _Copies(count, given_path(path)).subject(findings, "carries", "carry")
             text = f"{told} another Patient ID than the rest of the series: left out; check the export."
-            findings.add("patient-mismatch", text, about=series)
+            findings.add("patient-mismatch", text, about=series, path=given_path(path))
 
 
 def _image_copies(store: Store, uid: str, images: dict, shared: dict) -> None:
     rows = store.rows(
-        "SELECT series, id, path, part, position, number, phase FROM slice WHERE uid = ? ORDER BY path", uid
+        f"SELECT series, id, path, part, position, number, phase FROM slice WHERE uid = ? ORDER BY {WHOLE_FIRST}", uid
     )
     first: dict[str, tuple] = {}
     for series, file, stored, *header in rows:
@@ -94,7 +96,7 @@ def _image_copies(store: Store, uid: str, images: dict, shared: dict) -> None:
 
 
 def _object_copies(store: Store, uid: str, findings: Findings) -> None:
-    rows = store.rows("SELECT id, path, content FROM object WHERE uid = ? ORDER BY path", uid)
+    rows = store.rows(f"SELECT id, path, content FROM object WHERE uid = ? ORDER BY {WHOLE_FIRST}", uid)
     if len(rows) < 2:
         return
     contents = [json.loads(content) for _, _, content in rows]
@@ -112,12 +114,12 @@ def _object_copies(store: Store, uid: str, findings: Findings) -> None:
         names = findings.name(path), findings.name(kept)
         if patients[n] != patients[chosen]:
             text = f"{names[0]} has the UID of {names[1]} but another Patient ID: left out; correct it at its source."
-            findings.add("patient-mismatch", text, about=uid)
+            findings.add("patient-mismatch", text, about=uid, path=path)
         elif contents[n] == contents[chosen] and _same_content(path, kept, whole=True):
-            findings.add("duplicate", f"{names[0]} is a second copy of {names[1]}: the copy is left out.")
+            findings.add("duplicate", f"{names[0]} is a second copy of {names[1]}: the copy is left out.", path=path)
         else:
             text = f"{names[0]} has the UID of {names[1]} but other content: left out; remove the wrong one."
-            findings.add("conflict", text, about=uid)
+            findings.add("conflict", text, about=uid, path=path)
 
 
 def _patients_of_images(store: Store, contents: list[dict]) -> set[str]:

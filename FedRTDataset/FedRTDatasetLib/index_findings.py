@@ -68,18 +68,18 @@ class Findings:
         self.doubts: dict[str, list[str]] = defaultdict(list)
         self.guessed: set[str] = set()
 
-    def add(self, kind: str, text: str, *, about: str = "") -> None:
+    def add(self, kind: str, text: str, *, about: str = "", path: str | Path | None = None) -> None:
         """A problem, whose text names files by `name` only; with `about` a doubt as well."""
         if kind not in KINDS:
             raise ValueError(kind)
-        self.problems.append(Problem(kind, text))
+        self.problems.append(Problem(kind, text, Path(path) if path else None))
         if about:
             self.doubts[about].append(text)
 
     def add_file(self, path: str, code: str, *, about: str = "") -> None:
         """A file that cannot be used."""
         kind, text = TEXTS[code]
-        self.add(kind, f"{self.name(path)} {text}", about=about)
+        self.add(kind, f"{self.name(path)} {text}", about=about, path=path)
 
     def name(self, path: str | Path) -> str:
         """A file's name without identities, as it can be printed anywhere."""

@@ -61,11 +61,11 @@ def link_structure_set(store: Store, rt: RtObject, findings: Findings) -> str | 
             return None
     if chosen.patient != rt.patient_id:
         text = f"{name} belongs to another patient than the images it refers to: skipped; correct it at its source."
-        findings.add("patient-mismatch", text, about=rt.uid)
+        findings.add("patient-mismatch", text, about=rt.uid, path=rt.path)
         return None
     if len(pointed_at) > 1:
         text = f"{name} refers to {len(pointed_at)} series that are here: taken with the one that holds most of its images."
-        findings.add("several-series", text, about=rt.uid)
+        findings.add("several-series", text, about=rt.uid, path=rt.path)
     if pointed_at:
         _doubt_images(rt, chosen, shown, findings)
     return chosen.uid
@@ -78,7 +78,7 @@ def _by_frame(store: Store, rt: RtObject, findings: Findings) -> Candidate | Non
     name = findings.name(rt.path)
     if not own:
         text = f"{name} was drawn on images that are not here: export that image series too."
-        findings.add("images-absent", text, about=rt.uid)
+        findings.add("images-absent", text, about=rt.uid, path=rt.path)
         return None
     chosen = min(
         own, key=lambda one: (one.study != rt.study_uid, MODALITY_ORDER.index(one.modality), -one.slices, one.uid)
@@ -86,7 +86,7 @@ def _by_frame(store: Store, rt: RtObject, findings: Findings) -> Candidate | Non
     if chosen.patient == rt.patient_id:
         which = "the only series" if len(own) == 1 else f"the likeliest of {len(own)} series"
         text = f"{name} names no image series that is here: taken with {which} in its frame of reference."
-        findings.add(DOUBTFUL, text, about=rt.uid)
+        findings.add(DOUBTFUL, text, about=rt.uid, path=rt.path)
         findings.guessed.add(rt.uid)
     return chosen
 
@@ -100,10 +100,10 @@ def _doubt_images(rt: RtObject, chosen: Candidate, shown: dict[str, int], findin
             text = f"{name} names {len(rt.image_uids)} images, {missing} of them are not here: export the whole series."
         else:
             text = f"{name} names a series that is here, but other images: check that its contours lie right."
-        findings.add("images-missing", text, about=rt.uid)
+        findings.add("images-missing", text, about=rt.uid, path=rt.path)
     if rt.frame_uids and chosen.frame and chosen.frame not in rt.frame_uids:
         text = f"{name} names another frame of reference than its images have: check that its contours lie right."
-        findings.add("frame-mismatch", text, about=rt.uid)
+        findings.add("frame-mismatch", text, about=rt.uid, path=rt.path)
 
 
 def _candidates(store: Store, column: str, values: tuple[str, ...]) -> list[Candidate]:
@@ -139,7 +139,7 @@ def link_dose(
         text = (
             f"{findings.name(dose.path)} belongs to another patient than its plan: left out; correct it at its source."
         )
-        findings.add("patient-mismatch", text, about=dose.uid)
+        findings.add("patient-mismatch", text, about=dose.uid, path=dose.path)
         return None
     linked = [plan_links[uid] for uid in here if uid in plan_links]
     if linked:
@@ -157,17 +157,17 @@ def _link(store: Store, rt: RtObject, structure_sets: RtObjects, findings: Findi
         if structure_sets[uid].patient_id == rt.patient_id:
             return uid
         text = f"{name} belongs to another patient than its structure set: left out; correct it at its source."
-        findings.add("patient-mismatch", text, about=rt.uid)
+        findings.add("patient-mismatch", text, about=rt.uid, path=rt.path)
         return None
     near = _structure_sets_of_frame(store, rt, structure_sets)
     if len(near) == 1:
         text = f"{name} names nothing that is here: taken with the only structure set in its frame of reference."
-        findings.add(DOUBTFUL, text, about=rt.uid)
+        findings.add(DOUBTFUL, text, about=rt.uid, path=rt.path)
         findings.guessed.add(rt.uid)
         return near[0]
     reason = f"{len(near)} structure sets share" if near else "no structure set shares"
     text = f"{name} names nothing that is here and {reason} its frame of reference: not used; export what it refers to."
-    findings.add("unlinked", text, about=rt.uid)
+    findings.add("unlinked", text, about=rt.uid, path=rt.path)
     return None
 
 

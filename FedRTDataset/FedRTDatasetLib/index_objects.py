@@ -11,10 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was skipped or is doubtful: one sentence naming the file and what to do."""
+    """Something that was skipped or is doubtful: one sentence naming the file and what to do.
+
+    `path`: where that file (or the first of a series) lies; it may hold a name, so only tables for this site show it.
+    """
 
     kind: str
     text: str
+    path: Path | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass

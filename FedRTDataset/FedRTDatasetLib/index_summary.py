@@ -43,7 +43,9 @@ def count_others(store: Store) -> Counter:
 def add_file_problems(store: Store, barred: Iterable[str], findings: Findings) -> None:
     """Files that could not be used, and folders that could not be opened."""
     for folder in barred:
-        findings.add("unreadable", f"the folder {findings.name(folder)} may not be opened: change its permissions.")
+        findings.add(
+            "unreadable", f"the folder {findings.name(folder)} may not be opened: change its permissions.", path=folder
+        )
     sql = f"SELECT path, content FROM file WHERE {OF_KIND} ORDER BY path"
     for path, content in store.rows(sql, "problem"):
         findings.add_file(given_path(path), json.loads(content)[0])
@@ -52,8 +54,11 @@ def add_file_problems(store: Store, barred: Iterable[str], findings: Findings) -
 def add_series_problems(store: Store, all_series: SeriesRows, findings: Findings) -> None:
     """Series that are more than one volume, or lack a Patient ID or UIDs."""
 
+    def first(uid: str) -> str:
+        return given_path(store.rows("SELECT min(path) FROM slice WHERE series = ?", uid)[0][0])
+
     def example(uid: str) -> str:
-        return findings.name(given_path(store.rows("SELECT min(path) FROM slice WHERE series = ?", uid)[0][0]))
+        return findings.name(first(uid))
 
     for (uid,) in store.rows("SELECT uid FROM series WHERE odd ORDER BY uid"):
         notes: list[str] = []
@@ -63,16 +68,16 @@ def add_series_problems(store: Store, all_series: SeriesRows, findings: Findings
             notes.append(f"its slices cannot be sorted ({type(error).__name__}): export it again.")
         for note in _few(notes):
             text = f"series of {example(uid)}: {findings.identities.hidden(note)}"
-            findings.add("series-slices", text, about=uid)
+            findings.add("series-slices", text, about=uid, path=first(uid))
     for (uid,) in store.rows("SELECT DISTINCT series FROM slice WHERE patient = '' ORDER BY series"):
         text = f"series of {example(uid)} has no Patient ID: patients without one are taken for the same."
-        findings.add("no-patient-id", text, about=uid)
+        findings.add("no-patient-id", text, about=uid, path=first(uid))
     for (uid,) in store.rows("SELECT DISTINCT series FROM slice WHERE shared LIKE '%, \"1\"]' ORDER BY series"):
         text = (
             f"series of {example(uid)} lacks UIDs: taken as one by its folder, frame of reference and number; if a system is "
             "to know what is drawn on it, export it with its UIDs."
         )
-        findings.add("missing-uid", text, about=uid)
+        findings.add("missing-uid", text, about=uid, path=first(uid))
 
 
 def _few(notes: list[str]) -> list[str]:
