@@ -3,8 +3,8 @@
 1. A series under several Patient IDs: the patient with most of its files counts (of equals, the first in order); the files of
    the others are left out.
 2. Several files with one SOP Instance UID in a series, or several RT objects with one: the first by path counts, unless it is
-   clearly smaller than another, as what a broken transfer left of a file is. Where patients differ among RT objects, the first whose patient is that of the
-   images it was drawn on.
+   clearly smaller than another, as what a broken transfer left of a file is. Where patients differ among RT objects, the
+   first whose patient is that of the images it was drawn on.
 3. Copies with other content are told apart from plain copies: for images by the header elements the index reads and by a
    sample of the pixels, for RT objects by the whole file. File meta information does not count: it tells who wrote the file.
 """
