@@ -1,7 +1,10 @@
 """Input that hospitals really have and that no command may stumble over, through the command line."""
 
+import errno
 import json
 import os
+import subprocess
+import sys
 import warnings
 
 import pydicom
@@ -16,6 +19,7 @@ from FedRTDatasetLib.reporting import printable
 from FedRTDatasetLib.segmentation import read_segmentation
 from FedRTDatasetLib.series import load_series
 from FedRTDatasetLib.skipped import SkippedList
+from FedRTDatasetLib.system_error import refusal, with_number
 
 
 def fedrt(*words) -> int:
@@ -117,3 +121,42 @@ def test_a_series_that_cannot_be_decoded_says_why(tmp_path):
     index = index_folders([tmp_path / "in"])
     with pytest.raises(FedRTError, match=r"pixels of 8 of 8 cannot be read"):
         load_series(next(iter(index.series.values())))
+
+
+def too_small(*words) -> tuple[int, str]:
+    """A command in a child process that may write files of 3 kB; exit code and what stands on stderr."""
+    run = (
+        "import resource, sys; from FedRTDatasetLib import cli, commandline; import signal;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000));"
+        "sys.exit(commandline.run([cli.add_commands], sys.argv[1:]))"
+    )
+    words = [sys.executable, "-c", run, *map(str, words), "--progress", "none"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+def test_a_full_disk_is_told_in_one_line(tmp_path):
+    make_patient(tmp_path / "in", rows=120, columns=128)
+    for words in (
+        ("deidentify", tmp_path / "in", tmp_path / "out", "--jobs", 1),
+        ("rtstruct", "to-seg", tmp_path / "in", tmp_path / "in" / "structures.dcm", "--out", tmp_path / "x.seg.nrrd"),
+        ("phantom", tmp_path / "phantom", "--patients", 1),
+    ):
+        code, err = too_small(*words)
+        assert code == 1
+        assert err.startswith("fedrt: there is no room left on the disk") and err.count("\n") == 1, err
+
+
+def test_what_the_system_refuses_is_told_with_the_paths_that_the_user_gave(tmp_path):
+    given = tmp_path / "out"
+    assert refusal(OSError(errno.ENOSPC, "", str(given / "Doe")), [given]) == (
+        f"there is no room left on the disk of {given}: free some and run the same command again."
+    )
+    assert "Doe" not in refusal(PermissionError(errno.EACCES, "", "/data/Doe.dcm"), [given])
+    assert refusal(OSError(errno.EROFS, "", str(given)), [given]).startswith(f"{given} is on a read-only disk")
+    wrapped = OSError("without a number")
+    wrapped.__cause__ = OSError(errno.ENOSPC, "")
+    assert "no room" in refusal(wrapped)
+    assert with_number(wrapped).errno == errno.ENOSPC
+    assert refusal(ValueError()) is None

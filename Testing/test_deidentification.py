@@ -625,7 +625,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(objects, "replacing", full)
-    with pytest.raises(FedRTError, match="full"):
+    with pytest.raises(FedRTError, match="no room left"):
         deidentify(tmp_path / "in", tmp_path / "out", KEY)
     assert not (tmp_path / "out").exists()
 

@@ -7,14 +7,17 @@ also works where nothing is installed (a Slicer module folder).
 
 import argparse
 import importlib.metadata
+import os
 import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from . import __version__
 from .errors import FedRTError
 from .reporting import reporter_for
+from .system_error import refusal
 
 AddCommands = Callable[[argparse._SubParsersAction], None]
 
@@ -60,7 +63,12 @@ def _carry_out(args: argparse.Namespace) -> int:
         return _fail(args, reporter, "interrupted; start the same command again to go on", 130)
     except FedRTError as error:
         return _fail(args, reporter, str(error), 1)
+    except BrokenPipeError:  # `fedrt … | head`: whoever read has gone
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for the interpreter's last flush
+        return 1
     except Exception as error:
+        if told := refusal(error, [value for value in vars(args).values() if isinstance(value, Path)]):
+            return _fail(args, reporter, told, 1)
         # An unforeseen error's own text may quote file content, so only its kind is told unless asked for.
         text = f"unexpected {type(error).__name__} in {_place(error)}; run again with --debug for the details"
         return _fail(args, reporter, text, 1)

@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from .system_error import FULL
 
 
 def write_volume(path: Path, image) -> None:

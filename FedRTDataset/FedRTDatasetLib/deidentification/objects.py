@@ -9,6 +9,7 @@ from .. import __version__
 from ..atomic import replacing
 from ..names import NameMap
 from ..pseudonym import SiteKey
+from ..system_error import with_number
 from . import dates, profile
 from .descriptors import Descriptors
 from .removed import TEXT, Removed
@@ -68,8 +69,8 @@ def deidentify_file(job: Job, settings: Settings, key: SiteKey, names: NameMap |
             with warnings.catch_warnings(), replacing(job.target) as partial:
                 warnings.simplefilter("ignore")
                 copy.save_as(partial, enforce_file_format=True)
-        except OSError:
-            raise
+        except OSError as error:
+            raise with_number(error) from None  # another process is told no more than the error itself
         except Exception as error:
             done.problem = f"holds a value that cannot be written ({type(error).__name__})"
     return done

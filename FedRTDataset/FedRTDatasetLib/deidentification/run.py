@@ -5,7 +5,6 @@ folder never holds a file that was not searched. A run that was interrupted goes
 stops nothing. Copies of other originals that the folder holds already stay, and are searched as well.
 """
 
-import errno
 import shutil
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from ..names import NameMap
 from ..privacy import without_identity
 from ..pseudonym import SiteKey
 from ..reporting import Reporter
+from ..system_error import refusal
 from . import folders
 from .objects import Done, deidentify_file
 from .plan import Planned, plan
@@ -70,9 +70,12 @@ def deidentify(
     try:
         return _run(source, out, key, settings, report, names, jobs)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FedRTError(f"the disk of {out} is full; make room and start the same command again.") from None
-        raise FedRTError(f"{out} cannot be written ({error.strerror}); check the folder's permissions.") from None
+        if told := refusal(error, [out]):
+            raise FedRTError(told) from None
+        reason = error.strerror or type(error).__name__
+        raise FedRTError(
+            f"{out} cannot be written ({reason}); check the folder and start the same command again."
+        ) from None
 
 
 def _run(source: Path, out: Path, key: SiteKey, settings: Settings, report: Reporter, names, jobs: int) -> Outcome:
