@@ -9,7 +9,7 @@ import warnings
 
 import pydicom
 import pytest
-from dicom_maker import make_patient
+from dicom_maker import make_patient, make_series
 from FedRTDatasetLib import cli, commandline
 from FedRTDatasetLib.convert import rtstruct_to_segmentation
 from FedRTDatasetLib.dicom_index import index_folders
@@ -160,3 +160,11 @@ def test_what_the_system_refuses_is_told_with_the_paths_that_the_user_gave(tmp_p
     assert "no room" in refusal(wrapped)
     assert with_number(wrapped).errno == errno.ENOSPC
     assert refusal(ValueError()) is None
+
+
+def test_images_without_a_structure_set_are_told_as_that(tmp_path, capsys):
+    make_series(tmp_path / "in", patient="")
+    (tmp_path / "c.toml").write_text('name = "x"\n')
+    words = "dataset", "build", tmp_path / "in", "--config", tmp_path / "c.toml", "--out", tmp_path / "out"
+    assert fedrt(*words, "--progress", "none") == 1
+    assert capsys.readouterr().err.startswith("fedrt: there is no structure set with its images among the sources")
