@@ -15,7 +15,7 @@ from FedRTDatasetLib.convert import rtstruct_to_segmentation
 from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.reporting import printable
+from FedRTDatasetLib.reporting import BarReporter, printable
 from FedRTDatasetLib.segmentation import read_segmentation
 from FedRTDatasetLib.series import load_series
 from FedRTDatasetLib.skipped import SkippedList
@@ -168,3 +168,11 @@ def test_images_without_a_structure_set_are_told_as_that(tmp_path, capsys):
     words = "dataset", "build", tmp_path / "in", "--config", tmp_path / "c.toml", "--out", tmp_path / "out"
     assert fedrt(*words, "--progress", "none") == 1
     assert capsys.readouterr().err.startswith("fedrt: there is no structure set with its images among the sources")
+
+
+def test_a_message_in_a_log_stays_on_its_line(capsys):
+    report = BarReporter()
+    report.warning("word " * 60)
+    report.info("word " * 60)
+    report.close()
+    assert capsys.readouterr().err.count("\n") == 2

@@ -255,7 +255,8 @@ def _finished_cases(out: Path, settings: BuildSettings) -> dict[str, CaseRecord]
 
 
 def _nothing_built(problems: list[Problem]) -> str:
-    beside = ("series-unused", "note", "no-patient-id", "missing-uid", "duplicate", "series-slices")  # no case is lost by it
+    # By these no case is lost.
+    beside = ("series-unused", "note", "no-patient-id", "missing-uid", "duplicate", "series-slices")
     problems = [problem for problem in problems if problem.kind not in beside]
     reasons = Counter(problem.kind for problem in problems)
     if not reasons:

@@ -73,10 +73,10 @@ class BarReporter(Reporter):
             self._last_line[stage] = now
 
     def info(self, text: str) -> None:
-        self._console.print(printable(text), markup=False)
+        self._console.print(printable(text), markup=False, soft_wrap=True)
 
     def warning(self, text: str) -> None:
-        self._console.print(f"warning: {printable(text)}", markup=False, style="yellow")
+        self._console.print(f"warning: {printable(text)}", markup=False, soft_wrap=True, style="yellow")
 
     def close(self) -> None:
         self._bars.stop()
