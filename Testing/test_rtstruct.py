@@ -98,5 +98,5 @@ def test_file_that_is_no_structure_set(tmp_path):
     with pytest.raises(FedRTError, match=r"slice000\.dcm is not an RT Structure Set"):
         read_rtstruct(series.files[0])
     (tmp_path / "text.dcm").write_text("hello")
-    with pytest.raises(FedRTError, match=r"text\.dcm cannot be read"):
+    with pytest.raises(FedRTError, match=r"text\.dcm is not an RT Structure Set"):
         read_rtstruct(tmp_path / "text.dcm")

@@ -124,7 +124,10 @@ def test_ctrl_c_leaves_whole_objects_and_the_next_run_goes_on(tmp_path):
             source = server.pacs.replace(str(server.dicom_port), str(network.port))
             command = [sys.executable, "-m", "FedRTDatasetLib", "dataset", "index", source, "--progress", "json"]
             command += ["--cache", str(tmp_path / "cache")]
-            running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            running = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell ignores it in the background
+            )  # fmt: skip
             end = time.monotonic() + 60
             while len(list((tmp_path / "cache").rglob("*.dcm"))) < 20 and time.monotonic() < end:
                 time.sleep(0.01)
