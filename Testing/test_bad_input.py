@@ -176,3 +176,13 @@ def test_a_message_in_a_log_stays_on_its_line(capsys):
     report.info("word " * 60)
     report.close()
     assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_cases_keep_their_names_where_digits_of_a_patient_id_are_among_them():
+    skipped = SkippedList(SiteKey(b"k" * 32), identities={"STS_024", "P0123456789"})
+    skipped.note("case P5ef1024f59-ee5c45: STS_024.dcm is damaged.")
+    skipped.note("case P0123456789 is damaged.")
+    assert [problem.text for problem in skipped.problems] == [
+        "case P5ef1024f59-ee5c45: (hidden).dcm is damaged.",
+        "case (hidden) is damaged.",
+    ]

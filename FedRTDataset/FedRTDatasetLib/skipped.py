@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from .dicom_index import Problem
 from .notes import SkippedItem, Value, sentence
 from .privacy import without_identity
 from .pseudonym import SiteKey
+
+PSEUDONYM = re.compile(r"\b(P[0-9a-f]{10}(?:-[0-9a-f]{6})?)\b")
 
 
 @dataclass
@@ -35,14 +38,24 @@ class SkippedList:
         **values: Value,
     ) -> None:
         """`text`: the sentence for the screen; without one that of `kind`. `path`: the file concerned. `shown`: on screen."""
-        text = without_identity(text or sentence(kind, values), *self.identities)
+        text = self._without_identity(text or sentence(kind, values))
         if shown:
             self.problems.append(Problem(kind, text))
         self._rows.append((kind, str(path or ""), case, values, text))
 
     def note(self, text: str) -> None:
         """What is to know of a case that was built; for the screen only, its `case.json` holds it without names."""
-        self.problems.append(Problem("note", without_identity(text, *self.identities)))
+        self.problems.append(Problem("note", self._without_identity(text)))
+
+    def _without_identity(self, text: str) -> str:
+        """Cases stay whole: digits of a Patient ID are now and then among those of a pseudonym."""
+        parts = PSEUDONYM.split(text)
+        return "".join(
+            part
+            if PSEUDONYM.fullmatch(part) and part not in self.identities
+            else without_identity(part, *self.identities)
+            for part in parts
+        )
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """What the index found."""
