@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, write_rtstruct
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 from FedRTDatasetLib.dosimetry.rtdose import DoseGrid
-from FedRTDatasetLib.geometry import SliceStack
+from FedRTDatasetLib.imaging.geometry import SliceStack
 
 R = 12.0  # mm: radius and half the height
 CENTRE_GY = 30.0

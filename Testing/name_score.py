@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from FedRTDatasetLib.anatomy_table import side_of
-from FedRTDatasetLib.name_proposal import CONFIDENT, propose
+from FedRTDatasetLib.anatomy.table import side_of
+from FedRTDatasetLib.naming.proposal import CONFIDENT, propose
 
 NO_NAME = ("helper", "undecided", "undecided L", "undecided R")
 

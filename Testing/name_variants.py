@@ -8,7 +8,7 @@ import random
 import re
 import zlib
 
-from FedRTDatasetLib.tg263 import Tg263Name, primary_names
+from FedRTDatasetLib.naming.tg263 import Tg263Name, primary_names
 
 SIDES = {
     "L": ("Left", "LEFT", "left", "Lt", "LT", "lt", "L", "(L)"),

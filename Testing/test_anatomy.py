@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from FedRTDatasetLib.anatomy import QUESTIONS_NAME, check_structures
-from FedRTDatasetLib.anatomy_table import expectations, partner_of, side_of
+from FedRTDatasetLib.anatomy.checks import QUESTIONS_NAME, check_structures
+from FedRTDatasetLib.anatomy.measured import measure
+from FedRTDatasetLib.anatomy.table import expectations, partner_of, side_of
 from FedRTDatasetLib.finding import Finding
-from FedRTDatasetLib.measured import measure
-from FedRTDatasetLib.tg263 import primary_names
+from FedRTDatasetLib.naming.tg263 import primary_names
 
 TOTALSEG = Path(os.environ.get("FEDRT_TEST_DATA", "")) / "totalseg" / "example_seg.nii.gz"
 
@@ -211,7 +211,7 @@ def test_the_table_is_consistent():
 @pytest.mark.skipif(not TOTALSEG.exists(), reason="FEDRT_TEST_DATA has no TotalSegmentator example")
 def test_a_real_scan_is_plausible_and_mirrored_is_not():
     import SimpleITK as sitk
-    from FedRTDatasetLib.preprocess import grid_of
+    from FedRTDatasetLib.imaging.preprocess import grid_of
 
     image = sitk.ReadImage(str(TOTALSEG))
     labels = sitk.GetArrayFromImage(image)

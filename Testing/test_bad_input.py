@@ -11,14 +11,14 @@ import pydicom
 import pytest
 from dicom_maker import make_patient, make_series
 from FedRTDatasetLib import cli, commandline
-from FedRTDatasetLib.convert import rtstruct_to_segmentation
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.building.skipped import SkippedList
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
 from FedRTDatasetLib.pseudonym import SiteKey
 from FedRTDatasetLib.reporting import BarReporter, printable
-from FedRTDatasetLib.segmentation import read_segmentation
-from FedRTDatasetLib.series import load_series
-from FedRTDatasetLib.skipped import SkippedList
+from FedRTDatasetLib.storage.convert import rtstruct_to_segmentation
+from FedRTDatasetLib.storage.segmentation import read_segmentation
 from FedRTDatasetLib.system_error import refusal, with_number
 
 

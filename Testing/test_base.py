@@ -6,12 +6,17 @@ import sys
 from collections import Counter
 
 import pytest
-from FedRTDatasetLib.atomic import remove_leftovers, replacing, replacing_folder, write_json
+from FedRTDatasetLib.atomic import (
+    remove_leftovers,
+    replacing,
+    replacing_folder,
+    write_json,
+)
+from FedRTDatasetLib.building.splits import assign_splits
 from FedRTDatasetLib.commandline import common_options, run
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.privacy import without_identity
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.splits import assign_splits
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):

@@ -9,16 +9,16 @@ import SimpleITK as sitk
 import torch
 from dicom_maker import ORIENTATIONS, make_patient, make_series
 from FedRTDatasetLib.commandline import main
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.contouring.rasterise import rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import sample_at, to_image
-from FedRTDatasetLib.preprocess import Processing
+from FedRTDatasetLib.imaging.geometry import sample_at, to_image
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.naming.structures import structure
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.rasterise import rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.segmentation import read_segmentation
-from FedRTDatasetLib.series import load_series
-from FedRTDatasetLib.structures import structure
+from FedRTDatasetLib.storage.segmentation import read_segmentation
 from FedRTInferenceLib.batch import contour_all
 from FedRTInferenceLib.predictor import Predictor
 from FedRTTrainLib.model import ModelCard, save_model

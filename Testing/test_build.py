@@ -14,20 +14,25 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
-from FedRTDatasetLib import build as build_module
-from FedRTDatasetLib.build import build_dataset
-from FedRTDatasetLib.build_settings import BuildSettings
-from FedRTDatasetLib.contours import read_contours
-from FedRTDatasetLib.dataset import Dataset, read_image, read_images, read_structures
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.building import build as build_module
+from FedRTDatasetLib.building.build import build_dataset
+from FedRTDatasetLib.building.build_settings import BuildSettings
+from FedRTDatasetLib.contouring.contours import read_contours
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, write_rtstruct
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.names import NameMap
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.naming.names import NameMap
 from FedRTDatasetLib.notes import TEXTS, Check, sentence
-from FedRTDatasetLib.preprocess import Processing
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.storage.dataset import (
+    Dataset,
+    read_image,
+    read_images,
+    read_structures,
+)
 from pydantic import ValidationError
 
 OWN_GRID = BuildSettings(name="test", structures=("Bladder", "Rectum"), processing=Processing(intensity="none"))
@@ -446,7 +451,7 @@ def test_what_is_skipped_is_listed_without_names_and_in_full_beside_the_dataset(
 
 
 def test_a_name_that_geometry_contradicts_is_not_used_until_a_person_decides(tmp_path, monkeypatch):
-    from FedRTDatasetLib import anatomy
+    from FedRTDatasetLib.anatomy import checks as anatomy
     from FedRTDatasetLib.finding import Finding
 
     make_patient(tmp_path / "in")
@@ -482,7 +487,7 @@ def test_a_case_with_corrections_is_never_dropped(tmp_path):
 
 
 def test_every_kind_of_problem_has_a_sentence():
-    from FedRTDatasetLib.index_findings import KINDS
+    from FedRTDatasetLib.index.findings import KINDS
 
     assert TEXTS.keys() >= KINDS
     library = Path(build_module.__file__).parent

@@ -2,8 +2,8 @@ import threading
 
 import numpy as np
 import pytest
-from FedRTDatasetLib.dataset import read_image, read_structures
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.storage.dataset import read_image, read_structures
 from FedRTTrainLib.cache import cached_case, cached_cases, write_arrays
 from tiny_dataset import ORGANS, write_tiny_dataset
 

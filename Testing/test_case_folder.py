@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_maker import make_patient
-from FedRTDatasetLib.build_lock import LOCK, building
-from FedRTDatasetLib.case_folder import finish_interrupted, replacing_case
-from FedRTDatasetLib.dataset import Dataset, file_sha256
+from FedRTDatasetLib.building.case_folder import finish_interrupted, replacing_case
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.process_tree import family
-from FedRTDatasetLib.volume_file import is_full, write_volume
+from FedRTDatasetLib.storage.dataset import Dataset, file_sha256
+from FedRTDatasetLib.storage.folder_lock import LOCK, building
+from FedRTDatasetLib.storage.volume_file import is_full, write_volume
 
 CONFIG = 'name = "t"\nstructures = ["Bladder", "Rectum"]\n[processing]\nintensity = "none"\n'
 

@@ -5,16 +5,21 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_maker import OBLIQUE, add_rtstruct, ellipse, make_patient, make_series, write_registration
-from FedRTDatasetLib.build import build_dataset
-from FedRTDatasetLib.build_settings import BuildSettings, read_build_settings
-from FedRTDatasetLib.dataset import Dataset, read_image, read_images, read_structures
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.building.build import build_dataset
+from FedRTDatasetLib.building.build_settings import BuildSettings, read_build_settings
+from FedRTDatasetLib.building.image_choice import ImageChoice
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.image_choice import ImageChoice
-from FedRTDatasetLib.names import NameMap
-from FedRTDatasetLib.preprocess import Processing
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.imaging.registration import DEFORMABLE
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.naming.names import NameMap
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.registration import DEFORMABLE
+from FedRTDatasetLib.storage.dataset import (
+    Dataset,
+    read_image,
+    read_images,
+    read_structures,
+)
 from pydicom.dataset import Dataset as Header
 from pydicom.uid import generate_uid
 from test_registration import rigid

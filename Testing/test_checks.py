@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FedRTDatasetLib.commandline import main
-from FedRTDatasetLib.dataset import CaseRecord as Case
-from FedRTDatasetLib.dataset import PlanRecord, file_sha256, read_image, read_record, read_structures, write_record
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.finding import Finding
+from FedRTDatasetLib.naming.structures import Structure
 from FedRTDatasetLib.quality.checks import check_dataset
 from FedRTDatasetLib.quality.cohort_checks import modified_z_scores
-from FedRTDatasetLib.segmentation import write_segmentation
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.storage.dataset import CaseRecord as Case
+from FedRTDatasetLib.storage.dataset import (
+    PlanRecord,
+    file_sha256,
+    read_image,
+    read_record,
+    read_structures,
+    write_record,
+)
+from FedRTDatasetLib.storage.segmentation import write_segmentation
 from tiny_dataset import write_tiny_dataset
 
 

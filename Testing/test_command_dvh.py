@@ -8,8 +8,8 @@ import pydicom
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_series
 from dose_maker import make_dose, make_plan
-from FedRTDatasetLib import command_dvh
 from FedRTDatasetLib.commandline import main
+from FedRTDatasetLib.commands import dvh as command_dvh
 from FedRTDatasetLib.dosimetry.sections import END_CAPS
 
 GRADIENT = 0.5  # Gy/mm along x

@@ -5,9 +5,16 @@ import zipfile
 import numpy as np
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_series
-from FedRTDatasetLib.contours import read_contours, write_contours
+from FedRTDatasetLib.contouring.contours import read_contours, write_contours
+from FedRTDatasetLib.contouring.rtstruct_read import (
+    CLOSED,
+    KINDS,
+    XOR,
+    Contour,
+    Roi,
+    read_rtstruct,
+)
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.rtstruct_read import CLOSED, KINDS, XOR, Contour, Roi, read_rtstruct
 
 
 def assert_same(read, written):

@@ -6,13 +6,18 @@ import pydicom
 import pytest
 from dicom_maker import AXIAL, ORIENTATIONS, ellipse, make_patient, make_series
 from FedRTDatasetLib.commandline import main
-from FedRTDatasetLib.convert import contours_beside, details_beside, rtstruct_to_segmentation, segmentation_to_rtstruct
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.contouring.roi_details import details_of
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, write_rtstruct
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.roi_details import details_of
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
-from FedRTDatasetLib.segmentation import read_segmentation
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.storage.convert import (
+    contours_beside,
+    details_beside,
+    rtstruct_to_segmentation,
+    segmentation_to_rtstruct,
+)
+from FedRTDatasetLib.storage.segmentation import read_segmentation
 from test_rtstruct_write import errors_in
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from dicom_maker import make_patient
 from dose_maker import make_dose, make_plan
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.dose import plan_record, planned_dose, sum_doses
 from FedRTDatasetLib.dosimetry.course import course_dose
+from FedRTDatasetLib.dosimetry.dose import plan_record, planned_dose, sum_doses
 from FedRTDatasetLib.dosimetry.plan import Plan, read_plan
 from FedRTDatasetLib.dosimetry.rtdose import read_rtdose
+from FedRTDatasetLib.index.dicom_index import index_folders
 
 POINT = np.array([[-50.0, -40.0, 5.0]])
 

@@ -10,16 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_maker import make_patient, make_series
-from FedRTDatasetLib import command_deidentify, commandline
-from FedRTDatasetLib.convert import rtstruct_to_segmentation
-from FedRTDatasetLib.deidentification import descriptors, folders, profile, verify, walk
+from FedRTDatasetLib import commandline
+from FedRTDatasetLib.commands import deidentify as command_deidentify
+from FedRTDatasetLib.deidentification import (
+    descriptors,
+    folders,
+    profile,
+    verify,
+    walk,
+)
 from FedRTDatasetLib.deidentification.run import deidentify
 from FedRTDatasetLib.deidentification.settings import Settings
 from FedRTDatasetLib.deidentification.uids import new_uid
 from FedRTDatasetLib.deidentification.values import clean_ethnic_group
-from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index.dicom_index import index_folders
 from FedRTDatasetLib.pseudonym import SiteKey
+from FedRTDatasetLib.storage.convert import rtstruct_to_segmentation
 from planted import MRN, SURNAME, Planted, left_over, plant
 from pydicom import dcmread
 from pydicom.datadict import DicomDictionary, keyword_for_tag
@@ -457,7 +464,7 @@ def test_a_second_run_writes_only_what_is_new(tmp_path):
 
 
 def test_two_runs_at_once_do_not_meet(tmp_path):
-    from FedRTDatasetLib.build_lock import building
+    from FedRTDatasetLib.storage.folder_lock import building
 
     make_series(tmp_path / "in", slices=1)
     folders.make_private(folders.unverified(tmp_path / "out"))
@@ -631,7 +638,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
 
 
 def test_a_reviewed_map_names_the_structures(tmp_path):
-    from FedRTDatasetLib.names import MapEntry, NameMap
+    from FedRTDatasetLib.naming.names import MapEntry, NameMap
 
     make_patient(tmp_path / "in", rois={"Blaeschen Doe": ((40.0, 30.0), (9.0, 9.0))})
     names = NameMap()

@@ -4,7 +4,13 @@ import datetime
 import re
 
 import pytest
-from FedRTDatasetLib.deidentification import dates, profile, settings, uids, values
+from FedRTDatasetLib.deidentification import (
+    dates,
+    profile,
+    settings,
+    uids,
+    values,
+)
 from FedRTDatasetLib.deidentification.descriptors import Descriptors, unique, vocabulary
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.pseudonym import SiteKey

@@ -10,12 +10,12 @@ import time
 import numpy as np
 import pydicom
 import pytest
-from FedRTDatasetLib.dataset import Dataset
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.rasterise import rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.segmentation import read_segmentation
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.contouring.rasterise import rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.storage.dataset import Dataset
+from FedRTDatasetLib.storage.segmentation import read_segmentation
 from FedRTTrainLib.model import load_model
 
 

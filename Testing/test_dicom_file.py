@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_maker import make_patient
-from FedRTDatasetLib.convert import rtstruct_to_segmentation
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.dicom_file import read_dicom, text_of
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.storage.convert import rtstruct_to_segmentation
 from pydicom import dcmread, dcmwrite
 from pydicom.multival import MultiValue
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian

@@ -5,8 +5,8 @@ import shutil
 import pydicom
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
-from FedRTDatasetLib.dicom_index import Index, RtObject, index_folders
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index.dicom_index import Index, RtObject, index_folders
 from pydicom.uid import generate_uid
 
 

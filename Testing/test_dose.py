@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from dose_maker import make_dose
-from FedRTDatasetLib.dose import plan_record, read_dose
+from FedRTDatasetLib.dosimetry.dose import plan_record, read_dose
 from FedRTDatasetLib.errors import FedRTError
 
 

@@ -5,7 +5,7 @@ import pytest
 from dose_maker import make_dose
 from FedRTDatasetLib.dosimetry.dose_sum import DoseSum
 from FedRTDatasetLib.dosimetry.rtdose import read_rtdose
-from FedRTDatasetLib.preprocess import Grid
+from FedRTDatasetLib.imaging.preprocess import Grid
 
 
 def grids(tmp_path):

@@ -6,17 +6,22 @@ import re
 import numpy as np
 import pytest
 from dvh_shapes import CENTRE_GY, OBLIQUE, SHAPES, UPRIGHT, R, contours, difference, linear_dose, truth
+from FedRTDatasetLib.contouring.rasterise import rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.dosimetry.area_curve import area_curve
 from FedRTDatasetLib.dosimetry.dose_sum import DoseSum
 from FedRTDatasetLib.dosimetry.dvh import dvh_of_contours, dvh_of_mask
-from FedRTDatasetLib.dosimetry.dvh_values import conformity, homogeneity, metric, values_of
+from FedRTDatasetLib.dosimetry.dvh_values import (
+    conformity,
+    homogeneity,
+    metric,
+    values_of,
+)
 from FedRTDatasetLib.dosimetry.rtdose import DoseGrid, read_rtdose
 from FedRTDatasetLib.dosimetry.sampling import sample_solid
 from FedRTDatasetLib.dosimetry.sections import solid_of
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import SliceStack
-from FedRTDatasetLib.rasterise import rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.imaging.geometry import SliceStack
 
 WITHIN_GY, WITHIN_PERCENT = 0.1, 1.0  # what is promised
 TURNS = pytest.mark.parametrize("turn", [UPRIGHT, OBLIQUE], ids=["upright", "oblique"])

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from FedRTDatasetLib.dataset import read_image, read_structures
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.preprocess import Processing
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.storage.dataset import read_image, read_structures
 from FedRTTrainLib.evaluate import evaluate
 from FedRTTrainLib.metrics import evaluate_case
 from FedRTTrainLib.model import ModelCard

@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FedRTDatasetLib.commandline import main
-from FedRTDatasetLib.dataset import Dataset, read_image, read_structures, write_record
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.export_nnunet import export_nnunet
-from FedRTDatasetLib.preprocess import Processing
-from FedRTDatasetLib.records import DeclaredImage, ImageRecord
+from FedRTDatasetLib.imaging.preprocess import Processing
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.versions import add_version
+from FedRTDatasetLib.storage.dataset import (
+    Dataset,
+    read_image,
+    read_structures,
+    write_record,
+)
+from FedRTDatasetLib.storage.export_nnunet import export_nnunet
+from FedRTDatasetLib.storage.records import DeclaredImage, ImageRecord
+from FedRTDatasetLib.storage.versions import add_version
 from tiny_dataset import write_tiny_dataset
 
 ORGANS = ("Bladder", "Prostate", "Rectum")

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from FedRTDatasetLib.geometry import SliceStack, bring_to, orthogonal_grid, sample_at, stack_of_image, to_image
-from FedRTDatasetLib.preprocess import Grid, grid_of, resample
+from FedRTDatasetLib.imaging.geometry import (
+    SliceStack,
+    bring_to,
+    orthogonal_grid,
+    sample_at,
+    stack_of_image,
+    to_image,
+)
+from FedRTDatasetLib.imaging.preprocess import Grid, grid_of, resample
 
 AXES = {
     "axial": ((1.0, 0, 0), (0, 1.0, 0)),
@@ -154,8 +161,8 @@ def test_stack_of_a_tilted_image_is_regular():
 
 def test_tilted_head_keeps_its_place(real_data):
     """Real GE head CT, 18.5 degrees, two slice distances: an upright line through the slices comes out where it was."""
-    from FedRTDatasetLib.dicom_index import index_folders
-    from FedRTDatasetLib.series import load_series
+    from FedRTDatasetLib.imaging.series import load_series
+    from FedRTDatasetLib.index.dicom_index import index_folders
 
     loaded = load_series(next(iter(index_folders([real_data / "gantry_tilt_ge"]).series.values())))
     stack = loaded.stack

@@ -6,7 +6,7 @@ import shutil
 import pydicom
 import pytest
 from dicom_maker import make_patient, make_series
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.index.dicom_index import index_folders
 from pydicom.uid import generate_uid
 
 

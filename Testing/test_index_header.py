@@ -8,12 +8,12 @@ import warnings
 import pydicom
 import pytest
 from dicom_maker import make_patient
-from FedRTDatasetLib import index_header
-from FedRTDatasetLib.index_elements import NotDicomError, UnclearError
-from FedRTDatasetLib.index_header import read_elements
-from FedRTDatasetLib.index_pydicom import read_with_pydicom
-from FedRTDatasetLib.index_record import read_record
-from FedRTDatasetLib.index_tags import LAST_TAG, WANTED
+from FedRTDatasetLib.index import header as index_header
+from FedRTDatasetLib.index.elements import NotDicomError, UnclearError
+from FedRTDatasetLib.index.header import read_elements
+from FedRTDatasetLib.index.pydicom_header import read_with_pydicom
+from FedRTDatasetLib.index.record import read_record
+from FedRTDatasetLib.index.tags import LAST_TAG, WANTED
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset

@@ -4,8 +4,8 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.index_findings import KINDS
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.index.findings import KINDS
 from FedRTDatasetLib.notes import TEXTS
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence

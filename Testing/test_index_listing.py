@@ -7,10 +7,10 @@ import pytest
 from dicom_maker import make_patient, make_series
 from FedRTDatasetLib.cli import add_commands
 from FedRTDatasetLib.commandline import run
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.index_listing import cohort, summary, table
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.index.listing import cohort, summary, table
+from FedRTDatasetLib.index.selection import Selection
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.sources.selection import Selection
 from test_index_links import registration, structure_set_uid, write
 
 
@@ -132,7 +132,7 @@ def test_selection(source):
 
 def test_thousands_of_identities_are_hidden_fast_enough(tmp_path):
     """Counted, not timed: only the few that may occur in a text are searched for."""
-    from FedRTDatasetLib import index_findings
+    from FedRTDatasetLib.index import findings as index_findings
 
     identities = index_findings.Identities(f"MRN-{n}" for n in range(5000))
     looked = []

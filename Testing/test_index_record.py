@@ -5,9 +5,9 @@ import json
 import pydicom
 import pytest
 from dicom_maker import make_patient, make_series
-from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.index_record import read_record
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.index.record import read_record
 from pydicom.uid import generate_uid
 
 IMAGE = "1.2.840.10008.5.1.4.1.1."

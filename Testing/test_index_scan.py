@@ -10,9 +10,10 @@ import time
 
 import pytest
 from dicom_maker import make_patient, make_series
-from FedRTDatasetLib import index_pool, index_scan
-from FedRTDatasetLib.dicom_index import index_files, index_folders
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index import pool as index_pool
+from FedRTDatasetLib.index import scan as index_scan
+from FedRTDatasetLib.index.dicom_index import index_files, index_folders
 from FedRTDatasetLib.reporting import Reporter
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from dicom_maker import make_patient
-from FedRTDatasetLib import index_store
-from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.index_store import default_store
+from FedRTDatasetLib.index import store as index_store
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.index.store import default_store
 from FedRTDatasetLib.reporting import Reporter
 
 
@@ -117,7 +117,7 @@ def test_an_empty_file_becomes_a_store(source, tmp_path):
 
 def test_damage_that_shows_in_the_middle_of_the_work(source, tmp_path, monkeypatch):
     """No traceback of the database either."""
-    from FedRTDatasetLib import dicom_index
+    from FedRTDatasetLib.index import dicom_index
 
     def fails(*_):
         raise sqlite3.DatabaseError("database disk image is malformed")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.label_map import LabelTable, count_combinations
+from FedRTDatasetLib.storage.label_map import LabelTable, count_combinations
 
 NAMES = ("Body", "Bladder", "PTV")
 ALL = np.array([True, True, True])

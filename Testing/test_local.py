@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from FedRTDatasetLib.naming.structures import Structure
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.structures import Structure
 from FedRTTrainLib.local import train_locally
 from FedRTTrainLib.model import load_card, load_model
 from small_training import small_settings

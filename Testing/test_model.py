@@ -4,8 +4,8 @@ import json
 import pytest
 import torch
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.preprocess import Processing
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.naming.structures import Structure
 from FedRTTrainLib.model import (
     Lineage,
     ModelCard,

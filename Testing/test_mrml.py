@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.segmentation import read_segmentation, write_segmentation
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.naming.structures import Structure
+from FedRTDatasetLib.storage.segmentation import read_segmentation, write_segmentation
 from tiny_dataset import write_tiny_dataset
 
 pytest.importorskip("slicer", reason="pip install slicer-core")

@@ -9,9 +9,14 @@ import sys
 import pytest
 from dicom_maker import make_patient
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.name_map_file import MapEntry
-from FedRTDatasetLib.name_sharing import SHARED_COLUMNS, export_map, merge_shared, shareable
-from FedRTDatasetLib.names import CONFIDENT, NameMap
+from FedRTDatasetLib.naming.map_file import MapEntry
+from FedRTDatasetLib.naming.names import CONFIDENT, NameMap
+from FedRTDatasetLib.naming.sharing import (
+    SHARED_COLUMNS,
+    export_map,
+    merge_shared,
+    shareable,
+)
 
 
 def approved(**meanings: str) -> NameMap:

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.name_words import without_accents
-from FedRTDatasetLib.names import COLUMNS, CONFIDENT, NameMap, propose
-from FedRTDatasetLib.phantom_hospitals import HOSPITALS
-from FedRTDatasetLib.structures import shipped_structures, structure, table_rows
-from FedRTDatasetLib.tg263 import primary_names
+from FedRTDatasetLib.naming.names import (
+    COLUMNS,
+    CONFIDENT,
+    NameMap,
+    propose,
+)
+from FedRTDatasetLib.naming.structures import shipped_structures, structure, table_rows
+from FedRTDatasetLib.naming.tg263 import primary_names
+from FedRTDatasetLib.naming.words import without_accents
+from FedRTDatasetLib.phantom.hospitals import HOSPITALS
 from name_lists import HELD_OUT, lists
 from name_score import score
 from roi_names import expected

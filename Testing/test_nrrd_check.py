@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.nrrd_check import check_nrrd
-from FedRTDatasetLib.segmentation import write_segmentation
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.naming.structures import Structure
+from FedRTDatasetLib.storage.nrrd_check import check_nrrd
+from FedRTDatasetLib.storage.segmentation import write_segmentation
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from dicom_maker import make_series
-from FedRTDatasetLib.geometry import SliceStack
-from FedRTDatasetLib.outline import CLEARANCE, outline, outline_slice
-from FedRTDatasetLib.rasterise import fill_even_odd, rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.rtstruct_write import RoiContours, decimal_string, write_rtstruct
+from FedRTDatasetLib.contouring.outline import CLEARANCE, outline, outline_slice
+from FedRTDatasetLib.contouring.rasterise import fill_even_odd, rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, decimal_string, write_rtstruct
+from FedRTDatasetLib.imaging.geometry import SliceStack
 from scipy.ndimage import gaussian_filter
 
 

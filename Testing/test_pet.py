@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from FedRTDatasetLib.pet import NoSuvError, suv_factor
+from FedRTDatasetLib.imaging.pet import NoSuvError, suv_factor
 from pydicom.dataset import Dataset
 
 

@@ -8,20 +8,31 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.dose import plan_record, read_dose
+from FedRTDatasetLib.contouring.rasterise import rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.dosimetry.dose import plan_record, read_dose
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import stack_of_image, to_image
-from FedRTDatasetLib.names import NameMap
-from FedRTDatasetLib.phantom import invent_person, write_cohort, write_patient
-from FedRTDatasetLib.phantom_anatomy import ORGANS, draw_anatomy
-from FedRTDatasetLib.phantom_contours import area, section, target_volume
-from FedRTDatasetLib.phantom_hospitals import HOSPITALS, LINDENTAL, NORTHBROOK, SANTA_ELENA
-from FedRTDatasetLib.phantom_shapes import Capsule, Ellipsoid, Grown, Points, Warp
+from FedRTDatasetLib.imaging.geometry import stack_of_image, to_image
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.naming.names import NameMap
+from FedRTDatasetLib.phantom.anatomy import ORGANS, draw_anatomy
+from FedRTDatasetLib.phantom.cohort import invent_person, write_cohort, write_patient
+from FedRTDatasetLib.phantom.contours import area, section, target_volume
+from FedRTDatasetLib.phantom.hospitals import (
+    HOSPITALS,
+    LINDENTAL,
+    NORTHBROOK,
+    SANTA_ELENA,
+)
+from FedRTDatasetLib.phantom.shapes import (
+    Capsule,
+    Ellipsoid,
+    Grown,
+    Points,
+    Warp,
+)
 from FedRTDatasetLib.privacy import without_identity
-from FedRTDatasetLib.rasterise import rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.series import load_series
 
 SEED = 3
 

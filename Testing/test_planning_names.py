@@ -4,7 +4,12 @@ import string
 
 import numpy as np
 import pytest
-from FedRTDatasetLib.planning_names import interpreted_type, long_name, planning_names, shortened
+from FedRTDatasetLib.naming.planning_names import (
+    interpreted_type,
+    long_name,
+    planning_names,
+    shortened,
+)
 
 
 def test_names_that_fit_stay():

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from FedRTDatasetLib.geometry import SliceStack, to_image
-from FedRTDatasetLib.intensity import correct_bias, standardise
-from FedRTDatasetLib.preprocess import (
+from FedRTDatasetLib.imaging.geometry import SliceStack, to_image
+from FedRTDatasetLib.imaging.intensity import correct_bias, standardise
+from FedRTDatasetLib.imaging.preprocess import (
     Processing,
     default_processing,
     grid_of,

@@ -3,11 +3,22 @@
 import numpy as np
 import pytest
 from dicom_maker import AXIAL, ORIENTATIONS, ellipse, make_series
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.geometry import SliceStack, stack_of_image, to_image
-from FedRTDatasetLib.rasterise import fill_even_odd, rasterise, rasterise_each, rasterise_roi
-from FedRTDatasetLib.rtstruct_read import CLOSED, XOR, Contour, Roi, read_rtstruct
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.contouring.rasterise import (
+    fill_even_odd,
+    rasterise,
+    rasterise_each,
+    rasterise_roi,
+)
+from FedRTDatasetLib.contouring.rtstruct_read import (
+    CLOSED,
+    XOR,
+    Contour,
+    Roi,
+    read_rtstruct,
+)
+from FedRTDatasetLib.imaging.geometry import SliceStack, stack_of_image, to_image
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
 
 
 def dice(a, b):

@@ -5,8 +5,8 @@ import pydicom
 import pytest
 from dicom_maker import write_registration
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import SliceStack
-from FedRTDatasetLib.registration import (
+from FedRTDatasetLib.imaging.geometry import SliceStack
+from FedRTDatasetLib.imaging.registration import (
     DEFORMABLE,
     Registration,
     find_link,

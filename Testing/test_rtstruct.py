@@ -4,12 +4,12 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.contouring.rasterise import rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, decimal_string, write_rtstruct
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.rasterise import rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.rtstruct_write import RoiContours, decimal_string, write_rtstruct
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
 
 
 def test_contours_come_back(tmp_path):
@@ -47,7 +47,7 @@ def test_references_and_identity(tmp_path):
 
 def test_predicted_probability_to_rtstruct_and_back_is_the_mask(tmp_path):
     """The path of a prediction: probability on the grid, contours, file, mask."""
-    from FedRTDatasetLib.outline import outline
+    from FedRTDatasetLib.contouring.outline import outline
     from scipy.ndimage import gaussian_filter
 
     series = make_series(tmp_path)

@@ -8,8 +8,15 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import add_rtstruct, ellipse, make_series
+from FedRTDatasetLib.contouring.rtstruct_read import (
+    CLOSED,
+    XOR,
+    contour_points,
+    points_of,
+    read_rtstruct,
+    rois_of,
+)
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.rtstruct_read import CLOSED, XOR, contour_points, points_of, read_rtstruct, rois_of
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,

@@ -7,10 +7,10 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import ORIENTATIONS, ellipse, make_series
+from FedRTDatasetLib.contouring.outline import outline
+from FedRTDatasetLib.contouring.rtstruct_read import contour_points, read_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, decimal_string, write_rtstruct
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.outline import outline
-from FedRTDatasetLib.rtstruct_read import contour_points, read_rtstruct
-from FedRTDatasetLib.rtstruct_write import RoiContours, decimal_string, write_rtstruct
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
 
@@ -153,8 +153,8 @@ def test_nothing_to_write_and_not_a_number(tmp_path):
 
 def test_masks_and_probabilities_pass_dciodvfy(tmp_path):
     series = make_series(tmp_path)
-    from FedRTDatasetLib.dicom_index import index_folders
-    from FedRTDatasetLib.series import load_series
+    from FedRTDatasetLib.imaging.series import load_series
+    from FedRTDatasetLib.index.dicom_index import index_folders
 
     stack = load_series(next(iter(index_folders([tmp_path]).series.values()))).stack
     field = gaussian_filter(np.random.default_rng(1).random(stack.shape), 1.2)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.segmentation import read_segmentation, terminology_entry, write_segmentation
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.naming.structures import Structure
+from FedRTDatasetLib.storage.segmentation import read_segmentation, terminology_entry, write_segmentation
 
 BLADDER = Structure(name="Bladder", snomed=("89837001", "Bladder"), color=(222, 154, 132))
 FEMUR = Structure(

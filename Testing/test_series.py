@@ -4,10 +4,10 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_maker import ORIENTATIONS, make_series
-from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.geometry import stack_of_image, to_image
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.imaging.geometry import stack_of_image, to_image
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     JPEG2000,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from dicom_maker import AXIAL, ORIENTATIONS, SAGITTAL
-from FedRTDatasetLib.index_objects import ImageSeries, Slices
-from FedRTDatasetLib.series_slices import volume_for, volumes_of
+from FedRTDatasetLib.index.objects import ImageSeries, Slices
+from FedRTDatasetLib.index.series_slices import volume_for, volumes_of
 from pydicom.dataset import Dataset
 
 

@@ -2,7 +2,15 @@
 
 import pytest
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.sources.addresses import Dicomweb, Folder, Pacs, SlicerDatabase, Tls, is_remote, parse_source
+from FedRTDatasetLib.sources.addresses import (
+    Dicomweb,
+    Folder,
+    Pacs,
+    SlicerDatabase,
+    Tls,
+    is_remote,
+    parse_source,
+)
 
 
 def test_folders_and_slicer_databases_are_told_apart(tmp_path):

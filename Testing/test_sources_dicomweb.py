@@ -10,6 +10,7 @@ import pydicom
 import pytest
 from certificates import make_certificates
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index.selection import Selection
 from FedRTDatasetLib.reporting import Reporter
 from FedRTDatasetLib.sources import dicomweb, remote
 from FedRTDatasetLib.sources.addresses import parse_source
@@ -17,7 +18,6 @@ from FedRTDatasetLib.sources.cache import ReceivedObjects
 from FedRTDatasetLib.sources.credentials import Credentials
 from FedRTDatasetLib.sources.dicomweb import DicomwebArchive
 from FedRTDatasetLib.sources.errand import receive
-from FedRTDatasetLib.sources.selection import Selection
 from orthanc import Orthanc, free_port
 from small_hospital import small_hospital
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index.selection import Selection
 from FedRTDatasetLib.sources.opening import open_sources
-from FedRTDatasetLib.sources.selection import Selection
 from orthanc import Orthanc
 from slicer_database_maker import make_database
 from small_hospital import make_study, small_hospital

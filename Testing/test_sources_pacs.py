@@ -7,14 +7,14 @@ import pydicom
 import pytest
 from certificates import make_certificates
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.names import NameMap
+from FedRTDatasetLib.index.selection import Selection
+from FedRTDatasetLib.naming.names import NameMap
 from FedRTDatasetLib.reporting import Reporter
 from FedRTDatasetLib.sources import remote
 from FedRTDatasetLib.sources.addresses import parse_source
 from FedRTDatasetLib.sources.cache import ReceivedObjects
 from FedRTDatasetLib.sources.errand import receive
 from FedRTDatasetLib.sources.pacs import PacsArchive
-from FedRTDatasetLib.sources.selection import Selection
 from orthanc import AET, Orthanc, free_port
 from small_hospital import small_hospital
 

@@ -3,6 +3,7 @@
 import pydicom
 import pytest
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index.selection import Selection
 from FedRTDatasetLib.reporting import Reporter
 from FedRTDatasetLib.sources import remote
 from FedRTDatasetLib.sources.addresses import parse_source
@@ -12,7 +13,6 @@ from FedRTDatasetLib.sources.dicomweb import DicomwebArchive
 from FedRTDatasetLib.sources.errand import receive
 from FedRTDatasetLib.sources.pacs import PacsArchive
 from FedRTDatasetLib.sources.remote import ConnectionLost, RemoteSeries, RemoteStudy
-from FedRTDatasetLib.sources.selection import Selection
 from orthanc import AET, Orthanc, free_port
 from small_hospital import make_study
 from unreliable_network import UnreliableNetwork

@@ -1,9 +1,9 @@
 """Which objects of an index a selection keeps; and what a person may type."""
 
 import pytest
-from FedRTDatasetLib.dicom_index import index_folders
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.sources.selection import Selection, choose, read_selection
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.index.selection import Selection, choose, read_selection
 from small_hospital import small_hospital
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.sources.selection import Selection
+from FedRTDatasetLib.index.selection import Selection
 from FedRTDatasetLib.sources.slicer_database import database_files
 from slicer_database_maker import make_database
 from small_hospital import small_hospital

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.naming.structures import Structure
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.structures import Structure
 from FedRTTrainLib.training import new_state, train_steps
 from small_training import small_settings, small_state
 from tiny_dataset import write_tiny_dataset

@@ -8,20 +8,25 @@ import nrrd
 import numpy as np
 import pytest
 from dicom_maker import make_patient
-from FedRTDatasetLib.build import build_dataset
-from FedRTDatasetLib.build_settings import BuildSettings
+from FedRTDatasetLib.building.build import build_dataset
+from FedRTDatasetLib.building.build_settings import BuildSettings
 from FedRTDatasetLib.commandline import main
-from FedRTDatasetLib.correction import read_correction
-from FedRTDatasetLib.dataset import Dataset, read_image, read_structures
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.contouring.outline import outline
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, write_rtstruct
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.names import NameMap
-from FedRTDatasetLib.outline import outline
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.naming.names import NameMap
+from FedRTDatasetLib.naming.structures import structure
 from FedRTDatasetLib.pseudonym import SiteKey
-from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
-from FedRTDatasetLib.segmentation import read_segmentation, write_segmentation
-from FedRTDatasetLib.structures import structure
-from FedRTDatasetLib.versions import add_version, approve, structures_of, versions_of
+from FedRTDatasetLib.storage.correction import read_correction
+from FedRTDatasetLib.storage.dataset import Dataset, read_image, read_structures
+from FedRTDatasetLib.storage.segmentation import read_segmentation, write_segmentation
+from FedRTDatasetLib.storage.versions import (
+    add_version,
+    approve,
+    structures_of,
+    versions_of,
+)
 from tiny_dataset import write_tiny_dataset
 
 ORGANS = ("Bladder", "Prostate", "Rectum")
@@ -140,7 +145,7 @@ def test_what_is_refused(dataset):
 
 def test_a_correction_comes_as_segmentation_or_rtstruct_on_any_grid(dataset, tmp_path):
     import SimpleITK as sitk
-    from FedRTDatasetLib.geometry import stack_of_image
+    from FedRTDatasetLib.imaging.geometry import stack_of_image
 
     case, image = dataset.case("c00"), read_image(dataset.case("c00"))
     mask = bladder(case)

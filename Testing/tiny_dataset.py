@@ -4,10 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from FedRTDatasetLib.dataset import CaseRecord, Dataset, DatasetRecord, file_sha256, write_record
-from FedRTDatasetLib.preprocess import Processing, grid_of
-from FedRTDatasetLib.segmentation import write_segmentation
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.imaging.preprocess import Processing, grid_of
+from FedRTDatasetLib.naming.structures import Structure
+from FedRTDatasetLib.storage.dataset import (
+    CaseRecord,
+    Dataset,
+    DatasetRecord,
+    file_sha256,
+    write_record,
+)
+from FedRTDatasetLib.storage.segmentation import write_segmentation
 
 ORGANS = {
     "Bladder": ((0.45, 0.40, 0.50), (0.22, 0.16, 0.18), 0.50),

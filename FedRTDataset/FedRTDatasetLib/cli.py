@@ -3,19 +3,37 @@
 import argparse
 from pathlib import Path
 
-from . import (
-    command_build,
-    command_check,
-    command_deidentify,
-    command_dvh,
-    command_export,
-    command_index,
-    command_names,
-    command_received,
-    command_rtstruct,
-    command_versions,
-)
 from .commandline import common_options
+from .commands import (
+    build as command_build,
+)
+from .commands import (
+    check as command_check,
+)
+from .commands import (
+    deidentify as command_deidentify,
+)
+from .commands import (
+    dvh as command_dvh,
+)
+from .commands import (
+    export as command_export,
+)
+from .commands import (
+    index as command_index,
+)
+from .commands import (
+    names as command_names,
+)
+from .commands import (
+    received as command_received,
+)
+from .commands import (
+    rtstruct as command_rtstruct,
+)
+from .commands import (
+    versions as command_versions,
+)
 from .reporting import Reporter
 
 
@@ -42,7 +60,7 @@ def add_commands(subparsers: argparse._SubParsersAction) -> None:
 
 def run_phantom(args: argparse.Namespace, report: Reporter) -> None:
     """`fedrt phantom`."""
-    from .phantom import write_cohort
+    from .phantom.cohort import write_cohort
 
     write_cohort(args.out, patients=args.patients, seed=args.seed, report=report)
     report.info(f"{args.out} written")

@@ -12,7 +12,7 @@ import slicer
 import vtk
 
 from .errors import FedRTError
-from .nrrd_check import check_nrrd
+from .storage.nrrd_check import check_nrrd
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .geometry import SliceStack
+from .imaging.geometry import SliceStack
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def dataset_cases(output: str) -> list[str]:
     if not output or not record.is_file():
         return []
     try:
-        from .dataset import DatasetRecord, read_record
+        from .storage.dataset import DatasetRecord, read_record
 
         return sorted(read_record(record, DatasetRecord).cases)
     except (ImportError, FedRTError):  # pydantic is not installed before the first job

@@ -105,7 +105,7 @@ def _init(args, report) -> None:
 
         training = read_settings(args.config).model_dump(mode="json", exclude={"steps"})
     if args.processing:
-        from FedRTDatasetLib.build_settings import read_build_settings
+        from FedRTDatasetLib.building.build_settings import read_build_settings
 
         processing = read_build_settings(args.processing).resolved().processing.model_dump(mode="json")
     folder = FederationFolder.create(

@@ -13,10 +13,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from FedRTDatasetLib.dataset import Dataset
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.preprocess import Processing
-from FedRTDatasetLib.structures import Structure, structure
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.naming.structures import Structure, structure
+from FedRTDatasetLib.storage.dataset import Dataset
 from FedRTTrainLib.settings import TrainSettings, parse, parse_settings
 
 from .folder import FederationFolder, RunSettings

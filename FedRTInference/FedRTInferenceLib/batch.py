@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from FedRTDatasetLib.case_images import load_units
-from FedRTDatasetLib.dicom_index import ImageSeries
+from FedRTDatasetLib.building.case_images import load_units
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.index.dicom_index import ImageSeries
+from FedRTDatasetLib.index.selection import Selection
 from FedRTDatasetLib.pseudonym import SiteKey
 from FedRTDatasetLib.reporting import Reporter
 from FedRTDatasetLib.sources.addresses import is_remote
-from FedRTDatasetLib.sources.selection import Selection
 
 from .predictor import Predictor
 from .results import RECORD, Contoured, contour_series, write_results

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from FedRTDatasetLib.atomic import write_json
-from FedRTDatasetLib.dataset import Dataset
 from FedRTDatasetLib.errors import FedRTError
+from FedRTDatasetLib.storage.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ComparisonFolder:
     @functools.cached_property
     def unseen(self) -> dict[str, dict[str, Path]]:
         """By hospital: case id of each test patient and the folder of its DICOM files."""
-        from FedRTDatasetLib.dicom_index import index_folders
+        from FedRTDatasetLib.index.dicom_index import index_folders
         from FedRTDatasetLib.pseudonym import SiteKey
 
         found: dict[str, dict[str, Path]] = {}

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from FedRTDatasetLib.atomic import write_text
-from FedRTDatasetLib.dicom_index import index_folders
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.html_page import page, table
-from FedRTDatasetLib.names import NameMap
-from FedRTDatasetLib.pictures import Curve, Outlines, chart_svg, slice_svg
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
+from FedRTDatasetLib.naming.names import NameMap
+from FedRTDatasetLib.pictures import (
+    Curve,
+    Outlines,
+    chart_svg,
+    slice_svg,
+)
 
 from .comparison_federation import round_losses
 from .comparison_folder import ComparisonFolder

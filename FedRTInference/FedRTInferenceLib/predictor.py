@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from FedRTDatasetLib.preprocess import grid_of, harmonise
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.imaging.preprocess import grid_of, harmonise
+from FedRTDatasetLib.naming.structures import Structure
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 from FedRTDatasetLib.atomic import write_json
-from FedRTDatasetLib.geometry import sample_at, to_image
-from FedRTDatasetLib.outline import outline
-from FedRTDatasetLib.preprocess import harmonise_series
-from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
-from FedRTDatasetLib.segmentation import write_segmentation
-from FedRTDatasetLib.series import LoadedSeries
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.contouring.outline import outline
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, write_rtstruct
+from FedRTDatasetLib.imaging.geometry import sample_at, to_image
+from FedRTDatasetLib.imaging.preprocess import harmonise_series
+from FedRTDatasetLib.imaging.series import LoadedSeries
+from FedRTDatasetLib.naming.structures import Structure
+from FedRTDatasetLib.storage.segmentation import write_segmentation
 
 from .predictor import Predictor
 

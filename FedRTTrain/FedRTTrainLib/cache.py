@@ -21,10 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from FedRTDatasetLib.dataset import CaseRecord, file_sha256, read_image, read_structures
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.versions import structures_of
+from FedRTDatasetLib.storage.dataset import (
+    CaseRecord,
+    file_sha256,
+    read_image,
+    read_structures,
+)
+from FedRTDatasetLib.storage.versions import structures_of
 
 VERSION = 1
 FOREGROUND_VOXELS = 4096

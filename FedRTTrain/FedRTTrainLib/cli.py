@@ -35,7 +35,7 @@ def _train(args: argparse.Namespace, report) -> None:
     from .settings import read_settings
 
     settings = read_settings(args.config)  # before the slow imports, so that a mistake is told at once
-    from FedRTDatasetLib.dataset import Dataset
+    from FedRTDatasetLib.storage.dataset import Dataset
 
     from .local import train_locally
 
@@ -48,7 +48,7 @@ def _train(args: argparse.Namespace, report) -> None:
 
 def _evaluate(args: argparse.Namespace, report) -> None:
     from FedRTDatasetLib.atomic import write_text
-    from FedRTDatasetLib.dataset import Dataset
+    from FedRTDatasetLib.storage.dataset import Dataset
 
     from .evaluate import evaluate
     from .model import load_model

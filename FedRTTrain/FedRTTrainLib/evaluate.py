@@ -4,9 +4,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from FedRTDatasetLib.dataset import Dataset, read_image, read_structures
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.reporting import Reporter
+from FedRTDatasetLib.storage.dataset import Dataset, read_image, read_structures
 
 from .cache import CachedCase
 from .losses import masked_loss

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from FedRTDatasetLib.atomic import write_json
-from FedRTDatasetLib.dataset import Dataset
+from FedRTDatasetLib.naming.structures import Structure
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.storage.dataset import Dataset
 
 from .curves import Curves
 from .evaluate import evaluate, evaluate_cached

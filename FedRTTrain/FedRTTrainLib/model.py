@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from FedRTDatasetLib.atomic import replacing_folder
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.preprocess import Processing
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.naming.structures import Structure
 from pydantic import Field, model_validator
 
 from .metrics import SplitScores

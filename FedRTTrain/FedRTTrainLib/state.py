@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import torch
-from FedRTDatasetLib.preprocess import Processing
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.naming.structures import Structure
 
 from .cache import CachedCase
 from .network import SegmentationNetwork

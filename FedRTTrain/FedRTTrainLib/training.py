@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from FedRTDatasetLib.dataset import CaseRecord, Dataset
 from FedRTDatasetLib.errors import FedRTError
-from FedRTDatasetLib.preprocess import Processing
+from FedRTDatasetLib.imaging.preprocess import Processing
+from FedRTDatasetLib.naming.structures import Structure
 from FedRTDatasetLib.reporting import Reporter
-from FedRTDatasetLib.structures import Structure
+from FedRTDatasetLib.storage.dataset import CaseRecord, Dataset
 
 from .cache import cached_cases
 from .checkpoint import load_checkpoint, save_checkpoint

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
-from ..name_words import split_words, without_accents
-from ..names import CONFIDENT, NameMap, propose
+from ..naming.names import CONFIDENT, NameMap, propose
+from ..naming.words import split_words, without_accents
 from ..pseudonym import SiteKey
 
 _DATE = re.compile(r"\d{1,4}\s*[./-]\s*\d{1,2}\s*[./-]\s*\d{2,4}|\d{1,2}\s*[./-]\s*(19|20)\d\d")

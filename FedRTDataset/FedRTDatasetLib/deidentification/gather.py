@@ -4,7 +4,15 @@ values."""
 from typing import TYPE_CHECKING
 
 from . import elements, profile
-from .removed import DATE, IDENTITY, NAME, PLACE, TEXT, UID, Removed
+from .removed import (
+    DATE,
+    IDENTITY,
+    NAME,
+    PLACE,
+    TEXT,
+    UID,
+    Removed,
+)
 from .uids import is_well_known
 
 if TYPE_CHECKING:

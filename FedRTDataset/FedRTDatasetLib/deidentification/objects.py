@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..atomic import replacing
-from ..names import NameMap
+from ..naming.names import NameMap
 from ..pseudonym import SiteKey
 from ..system_error import with_number
 from . import dates, profile

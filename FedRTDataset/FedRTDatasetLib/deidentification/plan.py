@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..names import NameMap
+from ..naming.names import NameMap
 from ..pseudonym import SiteKey
 from . import folders, profile
 from .objects import Job

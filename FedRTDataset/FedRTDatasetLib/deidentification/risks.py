@@ -94,7 +94,7 @@ def _names_head_organs(dataset: "Dataset") -> bool:
 
 
 def _split(name: str) -> list[str]:
-    from ..name_words import split_words
+    from ..naming.words import split_words
 
     return split_words(name)
 

@@ -10,18 +10,24 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..build_lock import building
 from ..errors import FedRTError
-from ..names import NameMap
+from ..naming.names import NameMap
 from ..privacy import without_identity
 from ..pseudonym import SiteKey
 from ..reporting import Reporter
+from ..storage.folder_lock import building
 from ..system_error import refusal
 from . import folders
 from .objects import Done, deidentify_file
 from .plan import Planned, plan
 from .removed import Removed
-from .report import Row, key_check, read_rows, summary, write_report
+from .report import (
+    Row,
+    key_check,
+    read_rows,
+    summary,
+    write_report,
+)
 from .searching import Search, place_of
 from .settings import Settings
 from .survey import Survey, survey

@@ -5,10 +5,24 @@ from pathlib import Path
 
 from ..pseudonym import SiteKey
 from . import dates, folders
-from .removed import IDENTITY, NAME, TEXT, Removed, anywhere, date_spellings, in_texts, shifted_dates
+from .removed import (
+    IDENTITY,
+    NAME,
+    TEXT,
+    Removed,
+    anywhere,
+    date_spellings,
+    in_texts,
+    shifted_dates,
+)
 from .search import Patterns, patterns_of, spellings
 from .settings import Settings
-from .verify import Searched, Words, search_file, search_text
+from .verify import (
+    Searched,
+    Words,
+    search_file,
+    search_text,
+)
 from .workers import Workers
 
 

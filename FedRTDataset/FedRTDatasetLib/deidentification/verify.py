@@ -18,9 +18,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..name_words import without_accents
+from ..naming.words import without_accents
 from . import elements
-from .descriptors import pieces_of, structure_names, vocabulary, words_of
+from .descriptors import (
+    pieces_of,
+    structure_names,
+    vocabulary,
+    words_of,
+)
 from .removed import PLACE, TEXT, UID
 from .search import Patterns
 from .values import REMOVED
@@ -194,7 +199,7 @@ def _inside_known_words(value: str, text: str, kind: str) -> bool:
 
 
 def _parts(word: str) -> list[str]:
-    from ..name_words import split_words
+    from ..naming.words import split_words
 
     return words_of(word) if all(part in vocabulary() for part in words_of(word)) else split_words(word)
 

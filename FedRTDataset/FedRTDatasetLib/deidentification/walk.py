@@ -11,10 +11,24 @@ from typing import TYPE_CHECKING
 
 from . import dates, elements, profile
 from .descriptors import NEUTRAL_STEMS, Descriptors
-from .removed import DATE, IDENTITY, PLACE, TEXT, UID, Removed
+from .removed import (
+    DATE,
+    IDENTITY,
+    PLACE,
+    TEXT,
+    UID,
+    Removed,
+)
 from .settings import Settings
 from .uids import is_well_known, names_a_class, new_uid
-from .values import REMOVED, clean_code, clean_coded_string, clean_ethnic_group, clean_technical, dummy
+from .values import (
+    REMOVED,
+    clean_code,
+    clean_coded_string,
+    clean_ethnic_group,
+    clean_technical,
+    dummy,
+)
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

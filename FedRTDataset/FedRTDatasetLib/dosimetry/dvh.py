@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import FedRTError
-from ..geometry import SliceStack
+from ..imaging.geometry import SliceStack
 from .sampling import POINTS, Samples, sample_solid
 from .sections import EndCaps, solid_of
 

@@ -6,16 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contouring.rtstruct_read import XOR, Roi, read_rtstruct
 from ..dicom_file import read_dicom
-from ..dicom_index import index_folders
 from ..errors import FedRTError
-from ..geometry import SliceStack
+from ..imaging.geometry import SliceStack
+from ..index.dicom_index import index_folders
+from ..index.series_slices import volume_for
 from ..privacy import without_identity
 from ..reporting import Reporter
-from ..rtstruct_read import XOR, Roi, read_rtstruct
-from ..series_slices import volume_for
 from .dvh import Dvh, dvh_of_contours
-from .dvh_values import DEFAULT, DEFAULT_OF_PRESCRIPTION, Metric, conformity, homogeneity, metric, values_of
+from .dvh_values import (
+    DEFAULT,
+    DEFAULT_OF_PRESCRIPTION,
+    Metric,
+    conformity,
+    homogeneity,
+    metric,
+    values_of,
+)
 from .named_doses import NamedDose, read_named_doses
 from .sections import EndCaps
 

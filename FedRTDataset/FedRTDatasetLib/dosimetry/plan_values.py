@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ..records import PlanRecord
+from ..storage.records import PlanRecord
 from .dose_sum import DoseSum
 from .plan import Plan
 

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from ..dicom_file import read_dicom
 from ..errors import FedRTError
-from ..geometry import SliceStack, to_image
+from ..imaging.geometry import SliceStack, to_image
 
 SAME_MM = 0.01
 """Coordinates closer than this are the same: headers carry them with two decimals and more."""

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .area_curve import AreaCurve, area_curve
-from .sections import Frame, Part, Section, Solid, crossings
+from .sections import (
+    Frame,
+    Part,
+    Section,
+    Solid,
+    crossings,
+)
 
 POINTS = 100_000
 LARGEST_CELL_MM3 = 8.0

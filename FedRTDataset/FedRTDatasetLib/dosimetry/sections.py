@@ -24,15 +24,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ..bridging import MAX_SKIP_MM, SAME_GAP_SLICES
-from ..contour_rule import Arrangement, arrangement
+from ..contouring.bridging import MAX_SKIP_MM, SAME_GAP_SLICES
+from ..contouring.contour_rule import Arrangement, arrangement
 from ..errors import FedRTError
 
 EndCaps = Literal["rounded", "half", "none"]
 END_CAPS = get_args(EndCaps)
 SAME_PLANE_MM = 0.05
 SCAN_LINES = 1024  # to measure an area: 24 mm across are 42 lines a millimetre
-PER_MM = 10.0  # `contour_rule.py` compares contours in pixels
+PER_MM = 10.0  # `contouring/contour_rule.py` compares contours in pixels
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Frame:
 @dataclass(frozen=True)
 class Section:
     """A structure on one plane: `along` mm on the normal, `area` mm2, and `groups` of closed loops, each (n, 2) mm along
-    u and v. A group goes by the even-odd rule; groups unite (`contour_rule.py`)."""
+    u and v. A group goes by the even-odd rule; groups unite (`contouring/contour_rule.py`)."""
 
     along: float
     groups: list[list[np.ndarray]]
@@ -264,8 +264,8 @@ def _step(along: np.ndarray, known: np.ndarray | None, step_mm: float | None) ->
 def _gaps(along: np.ndarray, known: np.ndarray | None, step: float) -> tuple[np.ndarray, np.ndarray]:
     """For each plane and the next: how many slices they are apart, and whether the structure goes on between them.
 
-    It does by the rule of `bridging.py`: no image slice lies between them, or the gap is one of several alike in a row
-    (contours on every other slice). A gap that stands alone divides the structure.
+    It does by the rule of `contouring/bridging.py`: no image slice lies between them, or the gap is one of several alike in a
+    row (contours on every other slice). A gap that stands alone divides the structure.
     """
     gaps = np.diff(along)
     skipped = gaps / step

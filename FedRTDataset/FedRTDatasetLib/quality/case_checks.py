@@ -2,11 +2,16 @@
 
 import numpy as np
 
-from ..anatomy import check_structures
-from ..dataset import CaseRecord, file_sha256, read_images, read_structures
+from ..anatomy.checks import check_structures
 from ..errors import FedRTError
 from ..finding import Finding
-from ..preprocess import Processing, grid_of
+from ..imaging.preprocess import Processing, grid_of
+from ..storage.dataset import (
+    CaseRecord,
+    file_sha256,
+    read_images,
+    read_structures,
+)
 
 BUILD_AGAIN = "delete the case folder and build again"
 

@@ -4,10 +4,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..dataset import Dataset, DatasetRecord, read_case, read_record
 from ..errors import FedRTError
 from ..finding import Finding
 from ..reporting import Reporter
+from ..storage.dataset import (
+    Dataset,
+    DatasetRecord,
+    read_case,
+    read_record,
+)
 from .case_checks import check_case
 from .cohort_checks import check_cohort
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from ..dataset import CaseRecord
 from ..finding import Finding
+from ..storage.dataset import CaseRecord
 
 CohortFindings = list[tuple[str, Finding]]
 """Case id and finding; the id is empty where the finding concerns the dataset."""

@@ -2,9 +2,14 @@
 
 import numpy as np
 
-from ..dataset import CaseRecord, Dataset, read_image, read_structures
-from ..outline import outline_slice
+from ..contouring.outline import outline_slice
 from ..pictures import Outlines, picture_svg
+from ..storage.dataset import (
+    CaseRecord,
+    Dataset,
+    read_image,
+    read_structures,
+)
 
 OUTLINE_COLORS = (
     "#ffd43b", "#4dabf7", "#69db7c", "#ff6b6b", "#e599f7", "#ffa94d", "#66d9e8", "#c0eb75", "#f783ac", "#b197fc",

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic import write_text
-from ..dataset import CaseRecord, Dataset
 from ..errors import FedRTError
 from ..finding import Finding
 from ..html_page import page, table
 from ..notes import sentence
 from ..reporting import Reporter
+from ..storage.dataset import CaseRecord, Dataset
 from .charts import histogram_svg, stacked_bars_svg
 from .checks import SEVERITIES, Quality
 from .contact_sheet import case_pictures, colors_of

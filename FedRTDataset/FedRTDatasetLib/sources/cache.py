@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..atomic import remove_leftovers, replacing
 from ..errors import FedRTError
-from ..index_store import cache_folder
+from ..index.store import cache_folder
 
 README = """This folder holds patient data received by `fedrt` from a PACS or DICOMweb server, not de-identified.
 It can be deleted when no fedrt command is running; what is needed again is then asked for again.

@@ -15,7 +15,12 @@ from ..errors import FedRTError
 from .addresses import Dicomweb
 from .credentials import Credentials
 from .multipart import AnswerBrokeOffError, boundary_of, parts
-from .remote import ConnectionLost, RemoteSeries, RemoteStudy, identity_of
+from .remote import (
+    ConnectionLost,
+    RemoteSeries,
+    RemoteStudy,
+    identity_of,
+)
 
 PAGE = 200
 TIMEOUT_S = (10, 60)

@@ -11,11 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..dicom_index import Problem
+from ..index.dicom_index import Problem
+from ..index.selection import RT_MODALITIES, Selection
 from ..reporting import Reporter
 from .cache import ReceivedObjects
-from .remote import Archive, Fetcher, RemoteSeries, RemoteStudy, referenced
-from .selection import RT_MODALITIES, Selection
+from .remote import (
+    Archive,
+    Fetcher,
+    RemoteSeries,
+    RemoteStudy,
+    referenced,
+)
 
 
 @dataclass

@@ -5,12 +5,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FedRTError
+from ..index.selection import Selection
 from ..reporting import Reporter
-from .addresses import Dicomweb, Folder, Pacs, SlicerDatabase, parse_source
-from .selection import Selection
+from .addresses import (
+    Dicomweb,
+    Folder,
+    Pacs,
+    SlicerDatabase,
+    parse_source,
+)
 
 if TYPE_CHECKING:
-    from ..dicom_index import Index, Problem
+    from ..index.dicom_index import Index, Problem
 
 
 def open_sources(
@@ -33,7 +39,7 @@ def open_sources(
     Raises:
         FedRTError: a source does not exist, cannot be reached or refuses; or nothing that is wanted is there.
     """
-    from ..dicom_index import index_files, index_folders
+    from ..index.dicom_index import index_files, index_folders
 
     report = report or Reporter()
     selection = selection or Selection()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ..reporting import Reporter
 
 if TYPE_CHECKING:
-    from ..dicom_index import Index
-    from ..names import NameMap
-    from .selection import Selection
+    from ..index.dicom_index import Index
+    from ..index.selection import Selection
+    from ..naming.names import NameMap
 
 SOURCE_HELP = (
     "folder of DICOM files, Slicer DICOM database folder, pacs:AET@host:port[?calling=AET&retrieve=get|move&store_port=N"
@@ -77,14 +77,14 @@ def open_from(args: argparse.Namespace, report: Reporter, names: "NameMap | None
 
 def selection_of(args: argparse.Namespace, names: "NameMap | None" = None) -> "Selection":
     """The `Selection` that the options of a command line describe."""
-    from .selection import read_selection
+    from ..index.selection import read_selection
 
     return read_selection(args.patients, args.first_date, args.last_date, args.modality, args.with_structures, names)
 
 
 def store_of(sources: Iterable[str | Path]) -> Path:
     """Where the index of these sources is kept, so that the next command on them reads only what is new."""
-    from ..index_store import default_store
+    from ..index.store import default_store
     from .addresses import is_remote
 
     return default_store(f"/{source}" if is_remote(str(source)) else source for source in sources)

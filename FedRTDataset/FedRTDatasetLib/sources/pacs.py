@@ -12,7 +12,12 @@ from ..errors import FedRTError
 from .addresses import Pacs
 from .pacs_connection import PacsConnection, end
 from .pacs_receiver import Intake, StoreReceiver, storage_contexts
-from .remote import ConnectionLost, RemoteSeries, RemoteStudy, referenced
+from .remote import (
+    ConnectionLost,
+    RemoteSeries,
+    RemoteStudy,
+    referenced,
+)
 
 PENDING = (0xFF00, 0xFF01)
 MOVE_DESTINATION_UNKNOWN = 0xA801

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..dicom_index import Problem
 from ..errors import FedRTError
+from ..index.dicom_index import Problem
 from .cache import ReceivedObjects
 
 ATTEMPTS = 5

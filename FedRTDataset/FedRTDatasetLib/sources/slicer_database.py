@@ -11,10 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..dicom_index import Problem
 from ..errors import FedRTError
+from ..index.dicom_index import Problem
+from ..index.selection import Selection
 from .addresses import DATABASE_FILE
-from .selection import Selection
 
 NEEDED = {"Images": {"Filename", "SeriesInstanceUID"}, "Series": {"SeriesInstanceUID", "StudyInstanceUID"}}
 NEEDED |= {"Studies": {"StudyInstanceUID", "PatientsUID"}, "Patients": {"UID", "PatientID"}}

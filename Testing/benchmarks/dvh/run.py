@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 from cases import SHAPES, Case, write_cases
 from dvh_shapes import PERCENTS, truth
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.dosimetry.dvh import dvh_of_contours
 from FedRTDatasetLib.dosimetry.rtdose import read_rtdose
 from FedRTDatasetLib.dosimetry.sections import END_CAPS
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
 
 DICOMPYLER = {
     "dicompyler-core": {"calculate_full_volume": True},

@@ -16,9 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from FedRTDatasetLib.name_vocabulary import LANGUAGES, more_synonyms
-from FedRTDatasetLib.structures import table_rows
-from FedRTDatasetLib.tg263 import primary_names
+from FedRTDatasetLib.naming.structures import table_rows
+from FedRTDatasetLib.naming.tg263 import primary_names
+from FedRTDatasetLib.naming.vocabulary import LANGUAGES, more_synonyms
 from name_lists import lists
 from name_score import answer, score
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 def fedrt(images: Path, rtstruct: Path, out: Path, each: Callable | None = None) -> Callable:
     """Each mask in memory, one after the other."""
-    from FedRTDatasetLib.dicom_index import index_folders
-    from FedRTDatasetLib.rasterise import rasterise_each
-    from FedRTDatasetLib.rtstruct_read import read_rtstruct
-    from FedRTDatasetLib.series import load_series
+    from FedRTDatasetLib.contouring.rasterise import rasterise_each
+    from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+    from FedRTDatasetLib.imaging.series import load_series
+    from FedRTDatasetLib.index.dicom_index import index_folders
 
     def work():
         (series,) = index_folders([images]).series.values()

@@ -23,13 +23,13 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from dicom_maker import make_series
-from FedRTDatasetLib.dicom_index import index_folders
-from FedRTDatasetLib.geometry import to_image
-from FedRTDatasetLib.outline import outline
-from FedRTDatasetLib.rasterise import rasterise
-from FedRTDatasetLib.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.rtstruct_write import RoiContours, write_rtstruct
-from FedRTDatasetLib.series import load_series
+from FedRTDatasetLib.contouring.outline import outline
+from FedRTDatasetLib.contouring.rasterise import rasterise
+from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
+from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, write_rtstruct
+from FedRTDatasetLib.imaging.geometry import to_image
+from FedRTDatasetLib.imaging.series import load_series
+from FedRTDatasetLib.index.dicom_index import index_folders
 
 GRIDS = {"square pixels": (1.0, 1.0, 1.0), "non-square pixels": (0.7, 1.3, 2.5)}
 SHAPE = (64, 220, 220)  # rt-utils reads nothing but square matrices right

@@ -1,0 +1,1 @@
+"""Are structures where, and as large as, anatomy allows."""

@@ -1,0 +1,1 @@
+"""Planar contours and RTSTRUCT to voxels and back, exactly."""

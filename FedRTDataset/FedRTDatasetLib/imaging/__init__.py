@@ -1,0 +1,1 @@
+"""Series as voxels in their true geometry, and what is done to them."""

@@ -1,0 +1,1 @@
+"""What lies in folders of DICOM: headers read once, kept in SQLite, linked."""

@@ -1,0 +1,1 @@
+"""ROI names as hospitals write them to TG-263 names."""

@@ -1,0 +1,1 @@
+"""A generated cohort of three hospitals as DICOM."""
