@@ -2,7 +2,7 @@
 
 Reads what the Standard allows for in plain files: explicit and implicit VR little endian, explicit VR big endian, with and
 without preamble, sequences of defined and undefined length. Whatever else it meets raises `Unclear`, and pydicom reads the
-file (`index/pydicom.py`). No value here differs from what pydicom reads.
+file (`index/pydicom_header.py`). No value here differs from what pydicom reads.
 
 Source: DICOM PS3.5 section 7 (data set, data elements, sequences), PS3.10 section 7 (file meta information).
 """
