@@ -14,6 +14,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_maker import add_rtstruct, ellipse, make_patient, make_series
+from dose_maker import make_dose
 from FedRTDatasetLib.building import build as build_module
 from FedRTDatasetLib.building.build import build_dataset
 from FedRTDatasetLib.building.build_settings import BuildSettings
@@ -603,3 +604,24 @@ def test_real_eclipse_prostate_with_its_dose(tmp_path, real_data):
     original = pydicom.dcmread(real_data / "eclipse_prostate" / "rd.dcm")
     highest = original.pixel_array.max() * float(original.DoseGridScaling)
     assert case.plan.dose_max_gy == pytest.approx(highest, rel=0.01)
+
+
+def test_structure_sets_on_two_modalities_are_told_at_once(tmp_path):
+    make_patient(tmp_path / "in" / "a", "A")
+    make_patient(tmp_path / "in" / "b", "B")
+    make_patient(tmp_path / "in" / "c", "C", modality="MR")
+    problems = build(tmp_path / "in", tmp_path / "out", BuildSettings(name="mixed"))
+    (told,) = (problem.text for problem in problems if problem.kind == "modalities-several")
+    assert "CT and MR images; this dataset is of CT" in told
+    assert len(Dataset.open(tmp_path / "out").cases) == 2
+
+
+def test_a_dose_far_from_the_images_is_no_dose_of_zero(tmp_path):
+    series = make_patient(tmp_path / "in")
+    frame = series.headers[0].FrameOfReferenceUID
+    make_dose(tmp_path / "in" / "RD.dcm", np.full((4, 8, 8), 2.0), origin=(9000, 0, 0), FrameOfReferenceUID=frame)
+    build(tmp_path / "in", tmp_path / "out")
+    (case,) = Dataset.open(tmp_path / "out").cases
+    assert not (case.folder / "dose.nrrd").exists()
+    assert case.plan.dose_max_gy is None
+    assert "dose-elsewhere" in {check.kind for check in case.checks}

@@ -109,6 +109,8 @@ TESTED_THROUGH = {
     "storage/roles.py": "test_versions.py",
     "naming/tg263.py": "test_names.py",
     "FedRTDatasetLib/finding.py": "test_checks.py",
+    "FedRTDatasetLib/spreadsheet.py": "test_build.py",
+    "commands/problems.py": "test_dicom_index.py",
     "FedRTDatasetLib/html_page.py": "test_demo.py",
     "FedRTDatasetLib/pictures.py": "test_demo.py",
     "quality/case_checks.py": "test_checks.py",

@@ -1,5 +1,6 @@
 """`fedrt dataset index`: readable, complete as JSON, and without a patient's name."""
 
+import csv
 import json
 
 import pydicom
@@ -84,7 +85,19 @@ def test_the_command_as_a_person_uses_it(source, capsys):
     assert events[-1]["patients"] == 3
     assert events[-1]["files_read"] == 0
     assert [event["text"] for event in events if event["event"] == "warning"]
-    assert error == ""
+    assert error and all(
+        line.startswith("warning: ") for line in error.splitlines()
+    )  # doubts are told without a bar too
+
+
+def test_all_problems_as_a_table_for_this_site(source, tmp_path, capsys):
+    table = tmp_path / "problems.csv"
+    assert command(source, "--progress", "none", "--problems", table) == 0
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
+    assert len(rows) == len(capsys.readouterr().err.splitlines()) > 0
+    assert all((source / row["file"]).exists() for row in rows if row["file"])
+    assert any(row["file"] for row in rows)
+    assert table.stat().st_mode & 0o077 == 0
 
 
 def test_the_command_as_a_program_uses_it(source, tmp_path, capsys):

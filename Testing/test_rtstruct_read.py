@@ -3,7 +3,7 @@
 import copy
 import warnings
 
-import FedRTDatasetLib.rtstruct_read as reading
+import FedRTDatasetLib.contouring.rtstruct_read as reading
 import numpy as np
 import pydicom
 import pytest

@@ -57,6 +57,8 @@ TEXTS = {
     # dose and plan
     "dose-left-out": "{count} dose(s) left out: unreadable, without a grid or in relative units.",
     "dose-summed": "the dose is the sum of {count} grids.",
+    "dose-elsewhere": "the dose grid lies beyond the images: it is left out; check that it belongs to them.",
+    "modalities-several": "structure sets are drawn on images of {count} modalities: only one of them is built at a time.",
     "dose-smaller": "the dose grid does not cover {structure}: {percent} percent of it lie beyond.",
     "dose-grid-smaller": "the dose is known at {percent} percent of the voxels; beyond, it is 0.",
     "dose-empty": "{count} dose(s) left out: 0 everywhere.",

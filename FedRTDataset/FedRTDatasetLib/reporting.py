@@ -82,6 +82,13 @@ class BarReporter(Reporter):
         self._bars.stop()
 
 
+class QuietReporter(Reporter):
+    """No progress, but what was skipped or is doubtful, a line each on stderr."""
+
+    def warning(self, text: str) -> None:
+        print(f"warning: {printable(text)}", file=sys.stderr, flush=True)
+
+
 def printable(text: str) -> str:
     """`text` for a terminal, on one line: names from files may hold line breaks and control sequences, shown as `?`."""
     return "".join(c if c.isprintable() else "?" for c in text)
@@ -89,4 +96,4 @@ def printable(text: str) -> str:
 
 def reporter_for(kind: str) -> Reporter:
     """The reporter that `--progress json|bar|none` asks for."""
-    return {"json": JsonReporter, "bar": BarReporter, "none": Reporter}[kind]()
+    return {"json": JsonReporter, "bar": BarReporter, "none": QuietReporter}[kind]()

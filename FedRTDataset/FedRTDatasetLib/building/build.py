@@ -106,10 +106,21 @@ class _Build:
         self._write(built)
         return self.skipped.problems
 
+    def _tell_other_modalities(self) -> None:
+        chosen = self.settings.processing.modality
+        others = {self.index.series[uid].modality for uid in self.index.links.values()} - {chosen}
+        if others and not self.settings.images:
+            text = (
+                f"structure sets are drawn on {' and '.join(sorted({chosen, *others}))} images; this dataset is of {chosen}: "
+                "state modality under [processing] to choose, and build one dataset for each."
+            )
+            self.skipped.add("modalities-several", text, count=len(others) + 1)
+
     def _pass(self, existing: dict[str, CaseRecord]) -> tuple[dict[str, CaseRecord], list[list[str]], dict]:
         """Build what is new or changed; the cases, the groups of patients with the same images, the names that fell."""
         self.skipped = SkippedList(self.key, set(self.index.identities))
         self.skipped.add_problems(self.index.problems)
+        self._tell_other_modalities()
         sources = CaseFinder(self.index, self.key, self.names, self.settings, self.skipped).find(existing)
         self._list_unused(sources)
         named = {source.case_id for source in sources}

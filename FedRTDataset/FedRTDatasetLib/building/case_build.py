@@ -137,6 +137,9 @@ def _dose(
         return PlannedDose(None, plan_values(planned.plans, None, None), planned.checks)
     link = source.chosen.link
     image, known = planned.dose.on(grid, resampling_transform(link) if link.steps else None)
+    if known == 0:  # nothing is known of any voxel: zeros would read as "no dose given"
+        checks = [*planned.checks, Check(kind="dose-elsewhere", severity="warning")]
+        return PlannedDose(None, plan_values(planned.plans, None, None), checks)
     found = PlannedDose(image, plan_values(planned.plans, planned.dose, _maximum(image)), list(planned.checks))
     parameters = {"grids": len(planned.dose.grids), "interpolation": "linear", "known_percent": round(100 * known, 1)}
     found.steps.append(Step(step="dose", parameters=parameters))

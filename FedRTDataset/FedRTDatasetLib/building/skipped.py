@@ -1,18 +1,16 @@
 """What a build leaves out or doubts: in full for the person at the screen, as kinds and numbers for the dataset."""
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..atomic import replacing
 from ..index.dicom_index import Problem
 from ..notes import SkippedItem, Value, sentence
 from ..privacy import without_identity
 from ..pseudonym import SiteKey
+from ..spreadsheet import write_private_table
 
 PSEUDONYM = re.compile(r"\b(P[0-9a-f]{10}(?:-[0-9a-f]{6})?)\b")
 
@@ -80,20 +78,8 @@ class SkippedList:
         if not self._rows:
             path.unlink(missing_ok=True)
             return
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\r\n")
-        writer.writerow(("number", "kind", "case", "file", "text"))
-        for number, (kind, file, case, _, sentence_) in enumerate(self._rows, 1):
-            writer.writerow([number, kind, case, _harmless(file), _harmless(sentence_)])
-        with replacing(path) as partial:
-            partial.write_text(text.getvalue(), encoding="utf-8-sig", newline="")
-        path.chmod(0o600)
+        rows = ((number, kind, case, file, text) for number, (kind, file, case, _, text) in enumerate(self._rows, 1))
+        write_private_table(path, ("number", "kind", "case", "file", "text"), rows)
 
     def _source(self, path: str, text: str) -> str:
         return self.key.digest(path or text, "skipped")[:12]
-
-
-def _harmless(cell: str) -> str:
-    """No spreadsheet takes it for a formula (OWASP, CSV injection); file names in another encoding with escapes."""
-    cell = cell.encode("utf-8", "backslashreplace").decode()
-    return "'" + cell if cell[:1] in tuple("=+-@\t\r") else cell

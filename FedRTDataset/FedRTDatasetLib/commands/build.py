@@ -9,9 +9,7 @@ from ..errors import FedRTError
 from ..reporting import Reporter
 from ..sources.options import open_from, source_options
 from .names import roi_counts
-
-SHOWN = 20
-"""How many problems of one kind are shown."""
+from .problems import tell
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -51,13 +49,15 @@ def run_build(args: argparse.Namespace, report: Reporter) -> None:
     index = open_from(args, report, names)
     names.merge(roi_counts(index))
     names.save(map_path)
+    _warn_of_strange_structures(settings.structures, names, report)
     unknown = sorted(name for name in roi_counts(index) if names.is_undecided(name))
     key = SiteKey.load_or_create(args.key)
     try:
         problems = build_dataset(index, settings, args.out, key, names, report, jobs=args.jobs)
     finally:
         names.save(map_path)  # where geometry contradicts a name, the map says so
-    _warn(problems, args.out, report)
+    table = args.out.with_name(args.out.name + ".skipped.csv")
+    tell(problems, report, f"see {table}", always=("case-skipped",))
     if unknown:
         shown = ", ".join(unknown[:5]) + (" …" if len(unknown) > 5 else "")
         report.warning(
@@ -69,19 +69,16 @@ def run_build(args: argparse.Namespace, report: Reporter) -> None:
     report.event("built", cases=len(dataset.cases), labelled=dataset.labelled_cases(), problems=len(problems))
 
 
+def _warn_of_strange_structures(wanted: tuple[str, ...] | None, names, report: Reporter) -> None:
+    from ..naming.tg263 import primary_names
+
+    known = {*primary_names(), *(entry.tg263 for entry in names.entries.values())}
+    strange = [name for name in wanted or () if name not in known]
+    if strange:
+        report.warning(
+            f"structures: {', '.join(strange)} is neither a TG-263 name nor one of the name map; no case can have it."
+        )
+
+
 def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
-
-
-def _warn(problems, out: Path, report: Reporter) -> None:
-    """Every problem, but of one kind only the first few; all of them stand in the table."""
-    told: Counter = Counter()
-    for problem in problems:
-        told[problem.kind] += 1
-        if told[problem.kind] <= SHOWN or problem.kind == "case-skipped":
-            report.warning(problem.text)
-    for kind, count in told.items():
-        if count > SHOWN and kind not in ("case-skipped", "note"):
-            report.warning(f"{count - SHOWN} more of kind {kind}: see {out.with_name(out.name + '.skipped.csv')}.")
-        elif count > SHOWN and kind == "note":
-            report.warning(f"{count - SHOWN} more notes on cases: see their case.json.")

@@ -7,6 +7,8 @@ from pathlib import Path
 from ..commandline import common_options
 from ..reporting import Reporter
 from ..sources.options import selection_of, source_options, store_of
+from ..spreadsheet import write_private_table
+from .problems import tell
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -19,6 +21,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
         type=Path,
         metavar="FILE",
         help="where the index is kept, so that only new files are read; it holds patient names (default: your cache folder)",
+    )
+    index.add_argument(
+        "--problems", type=Path, metavar="FILE.csv", help="write all problems with the paths of their files; stays here"
     )
     index.add_argument("--key", type=Path, help="site key: show the pseudonyms that patients have in datasets")
     index.set_defaults(run=run_index)
@@ -34,11 +39,13 @@ def run_index(args: argparse.Namespace, report: Reporter) -> None:
         store=args.index or store_of(args.source),
     )  # fmt: skip
     found, patients = summary(index), cohort(index, _site_key(args.key))
+    if args.problems:
+        rows = ((problem.kind, problem.path or "", problem.text) for problem in index.problems)
+        write_private_table(args.problems, ("kind", "file", "text"), rows)
     if args.json:
         print(json.dumps({**found, "cohort": patients}, ensure_ascii=False, indent=2))
         return
-    for problem in index.problems:
-        report.warning(problem.text)
+    tell(index.problems, report, f"see {args.problems}" if args.problems else "--problems FILE.csv lists all")
     if args.progress != "json":  # then stdout is for events only
         print("\n".join(table(patients)))
     series = ", ".join(f"{count} {modality}" for modality, count in found["series"].items()) or "no"
