@@ -147,7 +147,7 @@ def limited_files():  # noise hardly compresses: the large images do not fit int
 def test_volume_without_room_is_no_half_file_that_counts(tmp_path):
     script = (
         "import sys, SimpleITK as sitk, numpy as np\nfrom pathlib import Path\n"
-        "from FedRTDatasetLib.volume_file import is_full, write_volume\n"
+        "from FedRTDatasetLib.storage.volume_file import is_full, write_volume\n"
         "image = sitk.GetImageFromArray(np.random.default_rng(0).random((40, 100, 100), dtype=np.float32))\n"
         "try:\n    write_volume(Path(sys.argv[1]), image)\nexcept OSError as error:\n    sys.exit(7 if is_full(error) else 8)\n"
     )

@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_is_refused(dataset, tmp_path, file):
 ENDLESS = """
 import sys
 from pathlib import Path
-from FedRTDatasetLib.dataset import Dataset
+from FedRTDatasetLib.storage.dataset import Dataset
 from FedRTTrainLib.training import load_checkpoint, save_checkpoint, train_steps
 from small_training import small_state
 folder = Path(sys.argv[1])

@@ -139,7 +139,7 @@ def test_what_may_not_be_read_is_told(tmp_path):
     series.files[2].chmod(0)
     (tmp_path / "in" / "closed").chmod(0)
     code = (
-        "import sys; from FedRTDatasetLib.dicom_index import index_folders\n"
+        "import sys; from FedRTDatasetLib.index.dicom_index import index_folders\n"
         "index = index_folders([sys.argv[1]])\n"
         "print(len(index.series), sorted((p.kind, p.text) for p in index.problems))"
     )
@@ -230,7 +230,7 @@ def test_from_a_script_without_main_guard(tmp_path):
     many(tmp_path / "in", series=4)
     script = tmp_path / "script.py"
     script.write_text(
-        "from FedRTDatasetLib import index_pool\nfrom FedRTDatasetLib.dicom_index import index_folders\n"
+        "from FedRTDatasetLib.index import pool as index_pool\nfrom FedRTDatasetLib.index.dicom_index import index_folders\n"
         "index_pool.available_processors = lambda: 2\n"
         f"print('once', len(index_folders([{str(tmp_path / 'in')!r}]).series))\n"
     )
@@ -261,8 +261,8 @@ def test_a_killed_run_goes_on(tmp_path):
     many(tmp_path / "in", series=10)
     store = tmp_path / "index.sqlite"
     code = (
-        "import sys, os, signal; from FedRTDatasetLib import index_scan, index_pool\n"
-        "from FedRTDatasetLib.dicom_index import index_folders\n"
+        "import sys, os, signal; from FedRTDatasetLib.index import scan as index_scan, pool as index_pool\n"
+        "from FedRTDatasetLib.index.dicom_index import index_folders\n"
         "from FedRTDatasetLib.reporting import Reporter\n"
         "index_scan.ROWS_AT_ONCE = 400\n"
         "class Kills(Reporter):\n"
@@ -281,7 +281,7 @@ def test_two_runs_at_once(tmp_path):
     many(tmp_path / "in", series=8)
     store = tmp_path / "index.sqlite"
     code = (
-        "import sys, json; from FedRTDatasetLib.dicom_index import index_folders\n"
+        "import sys, json; from FedRTDatasetLib.index.dicom_index import index_folders\n"
         "index = index_folders([sys.argv[1]], store=sys.argv[2])\n"
         "print(json.dumps([index.scanned.files, sorted(one.count for one in index.series.values())]))"
     )
@@ -317,7 +317,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     code = (
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
         + limit
-        + "import sys; from FedRTDatasetLib.dicom_index import index_folders\n"
+        + "import sys; from FedRTDatasetLib.index.dicom_index import index_folders\n"
         "from FedRTDatasetLib.errors import FedRTError\n"
         "try: index_folders([sys.argv[1]], store=sys.argv[2])\n"
         "except FedRTError as error: print(error)"
@@ -361,7 +361,7 @@ def test_a_source_that_is_absent_leaves_the_store_alone(tmp_path):
 def test_workers_end_with_their_parent(tmp_path):
     many(tmp_path / "in", series=8)
     code = (
-        "import sys, time; from FedRTDatasetLib import index_pool\n"
+        "import sys, time; from FedRTDatasetLib.index import pool as index_pool\n"
         "index_pool.available_processors = lambda: 2\n"
         "workers = index_pool._start(2)\n"
         "print(*[w.pid for w in workers], flush=True)\n"

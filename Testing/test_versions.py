@@ -98,8 +98,8 @@ def test_nothing_says_who_or_when(dataset):
 def test_processes_that_store_at_once_get_numbers_of_their_own(dataset):
     script = (
         "import sys, numpy as np\n"
-        "from FedRTDatasetLib.dataset import Dataset, read_structures\n"
-        "from FedRTDatasetLib.versions import add_version\n"
+        "from FedRTDatasetLib.storage.dataset import Dataset, read_structures\n"
+        "from FedRTDatasetLib.storage.versions import add_version\n"
         "case = Dataset.open(sys.argv[1]).case('c00')\n"
         "mask = np.roll(read_structures(case, ['Bladder'])[0][0], int(sys.argv[2]) + 1, axis=2)\n"
         "sys.stdin.readline()\n"

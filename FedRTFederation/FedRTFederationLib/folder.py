@@ -52,7 +52,7 @@ class FederationSettings(_Strict):
     training: dict[str, Any] | None = None
     """Training settings (`FedRTTrainLib.settings.TrainSettings`, validated there); None: its defaults."""
     processing: dict[str, Any] | None = None
-    """How the datasets must have been processed (`FedRTDatasetLib.preprocess.Processing`); None: as at most sites."""
+    """How the datasets must have been processed (`FedRTDatasetLib.imaging.processing.Processing`); None: as at most sites."""
     created: str
 
     @field_validator("address", "listen")

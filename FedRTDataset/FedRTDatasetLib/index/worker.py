@@ -1,6 +1,6 @@
 """A process that reads headers: a JSON list of paths on each line of its input, a JSON list of records on its output.
 
-Started by `index/pool.py` as `python -m FedRTDatasetLib.index_worker`, so that it works from any program on any system
+Started by `index/pool.py` as `python -m FedRTDatasetLib.index.worker`, so that it works from any program on any system
 (what `multiprocessing` starts would import the caller's main program again). It ends with its input.
 """
 

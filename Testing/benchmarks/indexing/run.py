@@ -113,7 +113,7 @@ def renumbered(raw: bytes, uids: list[str], mark: bytes) -> bytes:
 
 
 CHILDREN = {
-    "fedrt": "from FedRTDatasetLib.dicom_index import index_folders\n"
+    "fedrt": "from FedRTDatasetLib.index.dicom_index import index_folders\n"
     "index = index_folders([sys.argv[1]], store=sys.argv[2])\n"
     "result = [index.scanned.files, index.scanned.read, len(index.series), len(index.links), len(index.problems)]\n",
     "pydicom": "import os, pydicom\nn = 0\n"
