@@ -27,7 +27,6 @@ from .objects import (
     Registration,
     RtObject,
 )
-from .record import IMAGE_MODALITIES
 from .rows import (
     ObjectRows,
     SeriesRows,
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from .selection import Selection
 
 __all__ = [
-    "IMAGE_MODALITIES", "ImageSeries", "Index", "Problem", "Registration", "RtObject", "index_files", "index_folders",
+    "ImageSeries", "Index", "Problem", "Registration", "RtObject", "index_files", "index_folders",
 ]  # fmt: skip
 
 

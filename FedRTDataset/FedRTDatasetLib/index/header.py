@@ -1,7 +1,7 @@
 """The few header elements the index needs, from the first kilobytes of a DICOM file.
 
 Reads what the Standard allows for in plain files: explicit and implicit VR little endian, explicit VR big endian, with and
-without preamble, sequences of defined and undefined length. Whatever else it meets raises `Unclear`, and pydicom reads the
+without preamble, sequences of defined and undefined length. Whatever else it meets raises `UnclearError`, and pydicom reads the
 file (`index/pydicom_header.py`). No value here differs from what pydicom reads.
 
 Source: DICOM PS3.5 section 7 (data set, data elements, sequences), PS3.10 section 7 (file meta information).
@@ -198,7 +198,7 @@ def _top_level(window: _Window, position: int, syntax: Syntax, found: Elements, 
         if length == UNDEFINED or (wanted and wanted[1] == "SQ"):
             if vr == b"UN":
                 raise UnclearError
-            items, position = _wholeread_sequence(window, start + at, header, length, syntax, codec, wanted is not None)
+            items, position = _whole_sequence(window, start + at, header, length, syntax, codec, wanted is not None)
             at += start - window.start
             start, data, size = window.start, window.data, len(window.data)
             if items is None:
@@ -230,7 +230,7 @@ def _top_level(window: _Window, position: int, syntax: Syntax, found: Elements, 
             codec = CODECS.get(value, "")
 
 
-def _wholeread_sequence(
+def _whole_sequence(
     window: _Window, position: int, header: int, length: int, syntax: Syntax, codec: str, keep: bool
 ) -> tuple[list[Elements] | None, int]:
     """Items of the sequence at `position` and where it ends; None where the file ends within it."""

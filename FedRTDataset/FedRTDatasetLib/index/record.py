@@ -6,7 +6,7 @@ A record is a list of JSON values, because it comes from another process (`index
     ["object", kind, uid, content]                            kind: RTSTRUCT, RTPLAN, RTDOSE, REG; content: a JSON text
     ["other", label]                                          DICOM that no dataset is made of; label: what it is
     ["ignored"]                                               no DICOM file, and nothing says that it should be one
-    ["problem", code, identity]                               code: see `index_problems.TEXTS`; identity: what to hide
+    ["problem", code, identity]                               code: see `findings.TEXTS`; identity: what to hide
 """
 
 import hashlib

@@ -89,8 +89,6 @@ def _read(store: Store, count: int, report: Reporter) -> None:
             report.progress("index", done, count)
     finally:  # also when interrupted: what was read is not read again
         _write(store, waiting)
-    if not count:
-        report.progress("index", 0, 0)
 
 
 def _unread(store: Store, ages: dict[str, tuple[int, int]]) -> Iterator[str]:

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FedRTError
+from .record import IMAGE_MODALITIES, OBJECTS
 
 if TYPE_CHECKING:
     from ..naming.names import NameMap
     from .dicom_index import Index, RtObject
 
-RT_MODALITIES = frozenset({"RTSTRUCT", "RTPLAN", "RTDOSE", "REG"})
-IMAGES = frozenset({"CT", "MR", "PT"})
+RT_MODALITIES = frozenset(OBJECTS)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Selection:
         rt_objects, images = self.modalities & RT_MODALITIES, self.modalities - RT_MODALITIES
         if modality in RT_MODALITIES:
             return self.rt_objects and (not rt_objects or modality in rt_objects)
-        return modality in (images if self.modalities else IMAGES)
+        return modality in (images if self.modalities else IMAGE_MODALITIES)
 
     def wants_structures(self, roi_names: Iterable[str]) -> bool:
         """Whether a structure set with these ROIs has every structure asked for."""

@@ -3,7 +3,6 @@
 addresses          a SOURCE as a person types it -> what kind of place it is
 opening            `open_sources`: every kind of place -> one index
 options            the command-line options of every command that takes SOURCE
-selection          which patients, dates, modalities and structures are wanted
 slicer_database    ctkDICOM.sql -> files
 errand             what is asked of a PACS or DICOMweb server for a selection, and in which order
 remote             what both have in common, and how a series is fetched until it is complete
