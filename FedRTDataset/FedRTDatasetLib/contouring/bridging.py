@@ -100,7 +100,11 @@ def _bridged_gaps(at: np.ndarray, stack: SliceStack, drawn_on: SliceStack | None
         return np.zeros(len(gaps), dtype=bool)
     slices = np.sort((drawn_on.positions - stack.positions[0]) @ stack.normal)
     index = np.interp(at, slices, np.arange(len(slices)))
-    skipped = np.diff(index)
+    return goes_on(gaps, np.diff(index))
+
+
+def goes_on(gaps: np.ndarray, skipped: np.ndarray) -> np.ndarray:
+    """(n,) bool: over which gaps between contour planes a structure goes on; each in mm and in slices."""
     alike = (np.abs(np.diff(skipped)) <= SAME_GAP_SLICES) & (np.minimum(skipped[1:], skipped[:-1]) > 1.5)
     in_a_row = np.append(alike, False) | np.insert(alike, 0, False)
     return (skipped <= 1.5) | (in_a_row & (gaps <= MAX_SKIP_MM))

@@ -40,6 +40,16 @@ class Arrangement:
         """True where no contour touches another's inside, so that it does not matter how they are combined."""
         return not (self.same or self.crossing or self.contains.any())
 
+    def parts(self) -> list[tuple[int, list[int]]]:
+        """Every part of the structure with the holes that lie in it; an island in a hole is a part of its own."""
+        depth = _depths(self.contains)
+        used = [i for i in range(len(depth)) if i not in self.same]
+        return [
+            (part, [hole for hole in used if depth[hole] % 2 and self.contains[part, hole]])
+            for part in used
+            if depth[part] % 2 == 0
+        ]
+
 
 def fill_together(loops: list[np.ndarray], shape: tuple[int, int]) -> tuple[np.ndarray, int, int]:
     """Fill the closed contours of one ROI on one plane by the rule above.
@@ -110,15 +120,13 @@ def arrangement(loops: list[np.ndarray], boxes: np.ndarray) -> Arrangement:
 
 def fill_arranged(loops: list[np.ndarray], arranged: Arrangement, shape: tuple[int, int]) -> np.ndarray:
     """uint8 [rows, columns]: every part less the holes that lie in it, all parts united."""
-    depth = _depths(arranged.contains)
-    used = [i for i in range(len(loops)) if i not in arranged.same]
-    filled = {i: fill_even_odd([loops[i]], shape) for i in used}
+    filled = {i: fill_even_odd([loops[i]], shape) for i in range(len(loops)) if i not in arranged.same}
     mask = np.zeros(shape, dtype=np.uint8)
-    for part in (i for i in used if depth[i] % 2 == 0):
+    for part, holes in arranged.parts():
         own = filled[part].copy()
-        for hole in (j for j in used if depth[j] % 2 == 1 and arranged.contains[part, j]):
+        for hole in holes:
             own &= 1 - filled[hole]
-        mask |= own  # an island in a hole is a part of its own and comes in its own turn
+        mask |= own
     return mask
 
 

@@ -49,7 +49,6 @@ class Roi:
     unreadable_contours: int = 0
     frame_of_reference_uid: str = ""
     description: str = ""
-    description: str = ""
 
     @property
     def polygons(self) -> list[np.ndarray]:

@@ -17,8 +17,8 @@ from ..atomic import replacing
 from ..errors import FedRTError
 from ..naming.planning_names import LONGEST, interpreted_type, planning_names
 from .image_references import SliceReferences, frame_of_reference
+from .rtstruct_walk import CONTOUR_DATA
 
-CONTOUR_DATA = 0x30060050
 DECIMALS = 4  # of a millimetre, in contours of our own
 LONGEST_EXPLICIT = 0xFFFE  # bytes of a decimal string value in Explicit VR (PS3.5 7.1.2)
 

@@ -24,8 +24,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ..contouring.bridging import MAX_SKIP_MM, SAME_GAP_SLICES
-from ..contouring.contour_rule import Arrangement, arrangement
+from ..contouring.bridging import goes_on
+from ..contouring.contour_rule import arrangement
 from ..errors import FedRTError
 
 EndCaps = Literal["rounded", "half", "none"]
@@ -184,21 +184,7 @@ def _groups(loops: list[np.ndarray], exclusive: bool) -> list[list[np.ndarray]]:
     arranged = arrangement(scaled, np.array([[loop.min(axis=0), loop.max(axis=0)] for loop in scaled]))
     if not arranged.crossing and not arranged.same:
         return [loops]
-    used = [i for i in range(len(loops)) if i not in arranged.same]
-    depth = _depths(arranged)
-    return [
-        [loops[part], *(loops[hole] for hole in used if depth[hole] % 2 and arranged.contains[part, hole])]
-        for part in used
-        if depth[part] % 2 == 0
-    ]
-
-
-def _depths(arranged: Arrangement) -> np.ndarray:
-    """For each contour the longest chain of contours around it, one inside the other."""
-    depth = np.zeros(len(arranged.contains), dtype=int)
-    for _ in depth:
-        depth = np.where(arranged.contains, depth[:, None] + 1, 0).max(axis=0)
-    return depth
+    return [[loops[part], *(loops[hole] for hole in holes)] for part, holes in arranged.parts()]
 
 
 def area_of(groups: list[list[np.ndarray]]) -> float:
@@ -272,9 +258,7 @@ def _gaps(along: np.ndarray, known: np.ndarray | None, step: float) -> tuple[np.
     if known is not None:
         beyond = np.maximum(along - known[-1], 0) - np.maximum(known[0] - along, 0)
         skipped = np.diff(np.interp(along, known, np.arange(len(known))) + beyond / step)
-    alike = (np.abs(np.diff(skipped)) <= SAME_GAP_SLICES) & (np.minimum(skipped[1:], skipped[:-1]) > 1.5)
-    in_a_row = np.append(alike, False) | np.insert(alike, 0, False) if len(gaps) else np.zeros(0, dtype=bool)
-    return skipped, (skipped <= 1.5) | (in_a_row & (gaps <= MAX_SKIP_MM))
+    return skipped, goes_on(gaps, skipped)
 
 
 def _next_slice(along: float, known: np.ndarray | None, step: float, side: int) -> float:
