@@ -12,7 +12,11 @@ import re
 from collections.abc import Iterable
 from importlib import resources
 
+from ..naming.helpers import words_by_kind
 from ..naming.names import CONFIDENT, NameMap, propose
+from ..naming.structures import shipped_structures, table_rows
+from ..naming.tg263 import primary_names
+from ..naming.vocabulary import LANGUAGES, more_synonyms
 from ..naming.words import split_words, without_accents
 from ..pseudonym import SiteKey
 
@@ -40,13 +44,12 @@ NEUTRAL_STEMS = {
 @functools.cache
 def vocabulary() -> frozenset[str]:
     """Words of the field, lower case without accents."""
-    words = {word for row in _table(__package__, "words") for word in words_of(row["words"])}
-    for row in _table("FedRTDatasetLib", "helper_words"):
-        words.update(words_of(row["words"]))
-    for name in ("structures", "synonyms"):
-        for row in _table("FedRTDatasetLib", name):
-            texts = [text for column, text in row.items() if column in _NAME_COLUMNS or column.startswith("synonyms_")]
-            words.update(word for text in texts for word in [*words_of(text), *split_words(text)])
+    table = resources.files(__package__).joinpath("data", "words.csv").read_text(encoding="utf-8")
+    words = {word for row in csv.DictReader(table.splitlines()) for word in words_of(row["words"])}
+    words.update(word for helpers in words_by_kind().values() for text in helpers for word in words_of(text))
+    for row in (*table_rows(), *more_synonyms()):
+        texts = [text for column, text in row.items() if column in _NAME_COLUMNS or column.startswith("synonyms_")]
+        words.update(word for text in texts for word in [*words_of(text), *split_words(text)])
     words.update(word for name in structure_names() for word in [*words_of(name), *split_words(name)])
     return frozenset(words)
 
@@ -54,15 +57,10 @@ def vocabulary() -> frozenset[str]:
 @functools.cache
 def structure_names() -> frozenset[str]:
     """The TG-263 names that FedRT's tables hold."""
-    return frozenset(row["name"] for name in ("structures", "tg263") for row in _table("FedRTDatasetLib", name))
+    return frozenset({*shipped_structures(), *primary_names()})
 
 
-_NAME_COLUMNS = ("name", "en", "es", "de", "fr", "it", "nl", "pl", "el")
-
-
-def _table(package: str, name: str) -> list[dict[str, str]]:
-    text = resources.files(package).joinpath("data", f"{name}.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+_NAME_COLUMNS = ("name", *LANGUAGES)
 
 
 def words_of(text: str) -> list[str]:

@@ -85,12 +85,12 @@ def texts_of(dataset: "Dataset", element: "DataElement | RawDataElement") -> lis
     if isinstance(value, bytes):
         vr = element.VR or dictionary_vr(int(element.tag)) or "UN"
         parts = [value] if vr in ("LT", "ST", "UT", "UN", "OB", "UR") else value.split(b"\\")
-        return [(_decoded(part, dataset, vr), part) for part in parts if part.strip(b"\0 ")]
+        return [(_decoded(part, dataset), part) for part in parts if part.strip(b"\0 ")]
     values = value if isinstance(value, (list, tuple)) or type(value).__name__ == "MultiValue" else [value]
     return [(str(part), None) for part in values if str(part).strip()]
 
 
-def _decoded(part: bytes, dataset: "Dataset", vr: str) -> str:
+def _decoded(part: bytes, dataset: "Dataset") -> str:
     from pydicom.charset import decode_bytes
     from pydicom.valuerep import TEXT_VR_DELIMS
 

@@ -12,6 +12,7 @@ from ..pseudonym import SiteKey
 from ..system_error import with_number
 from . import dates, profile
 from .descriptors import Descriptors
+from .gather import note_values
 from .removed import TEXT, Removed
 from .settings import Settings
 from .survey import Survey, read_header
@@ -152,8 +153,6 @@ def _file_meta(survey: Survey, settings: Settings, key: SiteKey, syntax):
 
 
 def _note_file_meta(removed: Removed, dataset) -> None:
-    from .gather import note_values
-
     meta = dataset.file_meta
     for tag in list(meta.keys()):
         if int(tag) not in (0x00020010, 0x00020002, 0x00020012, 0x00020013):

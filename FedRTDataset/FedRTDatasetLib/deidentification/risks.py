@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..naming.words import split_words
 from .descriptors import words_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Risks:
 def risks_of(dataset: "Dataset", sop_class: str) -> Risks:
     """What an object's attributes say about its pixels. `Burned In Annotation` NO is believed, except of screen
     captures."""
-    if sop_class.startswith("1.2.840.10008.5.1.4.1.1.481.") or "PixelData" not in _image_keywords(dataset):
+    if sop_class.startswith("1.2.840.10008.5.1.4.1.1.481.") or not _is_image(dataset):
         return Risks((), (), shows_head=_names_head_organs(dataset))
     certain, possible = [], []
     burned = str(dataset.get("BurnedInAnnotation", "") or "").strip().upper()
@@ -69,9 +70,9 @@ def risks_of(dataset: "Dataset", sop_class: str) -> Risks:
     return Risks(tuple(certain), tuple(possible), head=visible or (modality in _SECTIONAL and _says_head(dataset)))
 
 
-def _image_keywords(dataset: "Dataset") -> set[str]:
+def _is_image(dataset: "Dataset") -> bool:
     """Headers are read up to the pixels, so an image is told by its Rows."""
-    return {"PixelData"} if "Rows" in dataset and "Columns" in dataset else set()
+    return "Rows" in dataset and "Columns" in dataset
 
 
 def _says_head(dataset: "Dataset") -> bool:
@@ -90,13 +91,7 @@ def _says_head(dataset: "Dataset") -> bool:
 
 def _names_head_organs(dataset: "Dataset") -> bool:
     names = [str(item.get("ROIName", "")) for item in dataset.get("StructureSetROISequence", None) or []]
-    return any(not _HEAD_ROIS.isdisjoint(_split(name)) for name in names)
-
-
-def _split(name: str) -> list[str]:
-    from ..naming.words import split_words
-
-    return split_words(name)
+    return any(not _HEAD_ROIS.isdisjoint(split_words(name)) for name in names)
 
 
 def _overlay_in_pixels(dataset: "Dataset") -> bool:

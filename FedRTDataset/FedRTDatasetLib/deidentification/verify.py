@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..naming.words import without_accents
+from ..naming.words import split_words, without_accents
 from . import elements
 from .descriptors import (
     pieces_of,
@@ -177,7 +177,7 @@ def _coincidence(leaf: _Leaf, text: str, found: bytes, kind: str, own: Words) ->
         return kind in (TEXT, PLACE) or text not in own.texts or inside or all(map(_is_term, value.split("\\")))
     if set(value.split("\\")) == {REMOVED}:
         return True
-    return _inside_known_words(value, text, kind)
+    return _inside_known_words(value, text)
 
 
 def _is_term(value: str) -> bool:
@@ -190,7 +190,7 @@ def _is_product(leaf: _Leaf) -> bool:
     return leaf.path.rsplit(".", 1)[-1] in TECHNICAL or leaf.tag in (0x00080104, 0x00080100, 0x00080102)
 
 
-def _inside_known_words(value: str, text: str, kind: str) -> bool:
+def _inside_known_words(value: str, text: str) -> bool:
     """True where the text only occurs as part of longer words of the field."""
     if not text or not text.isalpha():
         return False
@@ -199,8 +199,6 @@ def _inside_known_words(value: str, text: str, kind: str) -> bool:
 
 
 def _parts(word: str) -> list[str]:
-    from ..naming.words import split_words
-
     return words_of(word) if all(part in vocabulary() for part in words_of(word)) else split_words(word)
 
 

@@ -10,7 +10,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from . import dates, elements, profile
-from .descriptors import NEUTRAL_STEMS, Descriptors
+from .descriptors import NEUTRAL_STEMS, Descriptors, unique
+from .gather import note_values
 from .removed import (
     DATE,
     IDENTITY,
@@ -89,7 +90,7 @@ class Walk:
         if "K" in chosen:
             if (vr in elements.TEXT and "patient_characteristics" not in row.options) or vr == "UI":
                 self.removed.kept.update(text for text, _ in elements.texts_of(dataset, raw))
-            return self._keep(dataset, copy, raw, tag, vr, nested)
+            return self._keep(dataset, copy, raw, tag, vr)
         if "C" in chosen and vr in elements.TEXT:
             return self._clean_text(dataset, copy, raw, tag, vr, nested)
         self._take(dataset, copy, raw, tag, vr, profile.basic_action(tag, self._sop_class, nested), row)
@@ -114,9 +115,9 @@ class Walk:
             return self._drop(dataset, raw, "removed")
         if vr in elements.TEXT and tag not in _CODE_ITEM:
             return self._clean_text(dataset, copy, raw, tag, vr, nested)
-        self._keep(dataset, copy, raw, tag, vr, nested)
+        self._keep(dataset, copy, raw, tag, vr)
 
-    def _keep(self, dataset, copy, raw, tag: int, vr: str, nested: bool) -> None:
+    def _keep(self, dataset, copy, raw, tag: int, vr: str) -> None:
         """Keep a value of a kind that can be kept; what does not have that kind's form is emptied."""
         if vr == "SQ":
             return self._sequence(dataset, copy, tag)
@@ -158,8 +159,6 @@ class Walk:
     @staticmethod
     def _distinct_names(items, tag: int) -> None:
         """Two ROIs of a structure set that have come to the same name stay apart."""
-        from .descriptors import unique
-
         with_name = [item for item in items if tag in item]
         for item, name in zip(with_name, unique(str(item[tag].value) for item in with_name), strict=True):
             item[tag].value = name
@@ -238,7 +237,7 @@ class Walk:
         vr = profile.safe_private().get((tag >> 16, creator, tag & 0xFF)) if creator else None
         if vr is not None and raw.VR in (None, "UN", vr) and elements.holds_numbers(raw, vr):
             block = copy.private_block(tag >> 16, creator, create=True)
-            block.add_new(tag & 0xFF, vr, _private_value(dataset, raw, vr))
+            block.add_new(tag & 0xFF, vr, _private_value(raw, vr))
             self.removed.kept.add(creator)
             self.counts["safe private kept"] += 1
             return
@@ -250,8 +249,6 @@ class Walk:
 
     def _note(self, dataset, raw, kind: str) -> None:
         """Put what an element holds, also in its sequences, on the list that the output is searched for."""
-        from .gather import note_values
-
         note_values(self.removed, dataset, raw, kind)
 
 
@@ -300,7 +297,7 @@ def _safe_private_blocks(dataset: "Dataset") -> dict[tuple[int, int], str]:
     return creators
 
 
-def _private_value(dataset: "Dataset", raw, vr: str):
+def _private_value(raw, vr: str):
     from pydicom.dataelem import convert_raw_data_element
 
     return convert_raw_data_element(raw._replace(VR=vr)).value if getattr(raw, "is_raw", False) else raw.value

@@ -20,7 +20,7 @@ _COMBINING = frozenset(without_accents(
 
 
 @functools.cache
-def _words_by_kind() -> dict[str, list[str]]:
+def words_by_kind() -> dict[str, list[str]]:
     """Kind -> words in eight languages, from `data/helper_words.csv`."""
     text = resources.files("FedRTDatasetLib").joinpath("data", "helper_words.csv").read_text(encoding="utf-8")
     return {row["kind"]: without_accents(row["words"]).split() for row in csv.DictReader(text.splitlines())}
@@ -28,13 +28,13 @@ def _words_by_kind() -> dict[str, list[str]]:
 
 @functools.cache
 def _kind_of() -> dict[str, str]:
-    return {word: kind for kind, words in _words_by_kind().items() if kind != _IDLE for word in words}
+    return {word: kind for kind, words in words_by_kind().items() if kind != _IDLE for word in words}
 
 
 @functools.cache
 def idle_words() -> frozenset[str]:
     """Words that tell who drew a structure, on what image and how finished or full it is, not what it is."""
-    return frozenset(_words_by_kind()[_IDLE])
+    return frozenset(words_by_kind()[_IDLE])
 
 
 def starts_as_helper(roi_name: str) -> bool:
