@@ -14,13 +14,11 @@ def foreground(values):
     return values >= zero + 0.1 * (np.percentile(values, 98) - zero)
 
 
-def standardise(image, over: str = "foreground"):
-    """Mean 0 and standard deviation 1 over the foreground, or over the whole `image`; 0 for a constant image."""
-    return standardised(image, over)[0]
-
-
 def standardised(image, over: str = "foreground"):
-    """As `standardise`; also the mean and standard deviation that were taken out."""
+    """Mean 0 and standard deviation 1 over the foreground, or over the whole `image`; 0 for a constant image.
+
+    Also the mean and standard deviation that were taken out.
+    """
     import SimpleITK as sitk
 
     values = sitk.GetArrayFromImage(image)  # a copy: a view would not keep a temporary image alive
@@ -38,14 +36,6 @@ def window(image, low: float, high: float):
     return sitk.IntensityWindowing(image, low, high, 0.0, 1.0)
 
 
-def correct_bias(image):
-    """N4 bias field correction (Tustison et al. 2010); see `bias_field`."""
-    import SimpleITK as sitk
-
-    image = sitk.Cast(image, sitk.sitkFloat32)
-    return divided(image, *bias_field(image))
-
-
 def divided(image, field, lowest: float):
     """The image without the field that `bias_field` found, float32."""
     import SimpleITK as sitk
@@ -54,7 +44,7 @@ def divided(image, field, lowest: float):
 
 
 def bias_field(image):
-    """The bias field of a float32 image on its own grid, and the value to count the signal from.
+    """The bias field (N4, Tustison et al. 2010) of a float32 image on its own grid, and the value to count the signal from.
 
     N4 works on the logarithm, so the signal is counted from 1 below the lowest value (or from 0). The field is estimated
     over the foreground on a grid of about 4 mm and worked out at full resolution. A constant image has none.
@@ -101,7 +91,7 @@ def body_box(image, modality: str, margin_mm: float = 10.0):
     labels = sitk.RelabelComponent(sitk.ConnectedComponent(mask))
     statistics = sitk.LabelShapeStatisticsImageFilter()
     statistics.Execute(labels)
-    parts = [n for n in statistics.GetLabels()]
+    parts = statistics.GetLabels()
     if not parts:
         return [0, 0, 0], size.tolist()
     counts = {n: statistics.GetNumberOfPixels(n) for n in parts}

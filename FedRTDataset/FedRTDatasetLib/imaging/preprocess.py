@@ -4,13 +4,7 @@ network sees new patients as it saw those it was trained on."""
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..notes import Step
-from .intensity import (
-    bias_field,
-    body_box,
-    divided,
-    standardised,
-    window,
-)
+from .intensity import bias_field, body_box, divided, standardised, window
 from .processing import Modality, Processing, default_processing
 
 __all__ = [
@@ -174,10 +168,12 @@ def resample(image, grid: Grid, outside: float | None = None, transform=None):
     """
     import SimpleITK as sitk
 
+    from .regrid import smoothing_sigma
+
     if outside is None:
         outside = _lowest(image)
     for axis, new in enumerate(_spacing_along(image, grid)):
-        if sigma := _sigma(image.GetSpacing()[axis], new, image.GetSize()[axis]):
+        if sigma := smoothing_sigma(image.GetSpacing()[axis], new, image.GetSize()[axis]):
             image = sitk.RecursiveGaussian(image, sigma, direction=axis)
     return sitk.Resample(
         image, grid.size, transform or sitk.Transform(), sitk.sitkLinear, grid.origin_mm, grid.spacing_mm,
@@ -191,11 +187,6 @@ def _spacing_along(image, grid: Grid) -> list[float]:
 
     cosines = np.abs(np.reshape(image.GetDirection(), (3, 3)).T @ np.reshape(grid.direction, (3, 3)))
     return [grid.spacing_mm[int(np.argmax(row))] for row in cosines]
-
-
-def _sigma(old: float, new: float, size: int) -> float:
-    """Of the box that a coarse voxel averages, less the fine one's; 0 where nothing is to be smoothed."""
-    return 0.35 * (new**2 - old**2) ** 0.5 if new > 1.2 * old and size >= 4 else 0.0
 
 
 def _lowest(image) -> float:
@@ -237,6 +228,8 @@ def _box_of(mask, grid: Grid):
     import numpy as np
     import SimpleITK as sitk
 
+    from .regrid import smoothing_sigma
+
     values = sitk.GetArrayViewFromImage(mask)
     along = [np.flatnonzero(values.any(axis=axes)) for axes in ((0, 1), (0, 2), (1, 2))]
     if not len(along[0]):
@@ -244,7 +237,7 @@ def _box_of(mask, grid: Grid):
     start, size = [], []
     for axis, (found, new) in enumerate(zip(along, _spacing_along(mask, grid), strict=True)):
         old, whole = mask.GetSpacing()[axis], mask.GetSize()[axis]
-        margin = 3 + int(np.ceil(5 * _sigma(old, new, whole) / old))
+        margin = 3 + int(np.ceil(5 * smoothing_sigma(old, new, whole) / old))
         first, last = max(int(found[0]) - margin, 0), min(int(found[-1]) + margin, whole - 1)
         start.append(first)
         size.append(last - first + 1)

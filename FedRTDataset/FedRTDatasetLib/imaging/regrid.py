@@ -13,6 +13,11 @@ COARSER = 1.2  # times the old voxel size: from here on an axis is smoothed befo
 SNAP = 1e-3  # of a voxel: sampling points this close to a voxel centre take its value
 
 
+def smoothing_sigma(old: float, new: float, size: int) -> float:
+    """Of the box that a coarse voxel averages, less the fine one's; 0 where nothing is to be smoothed."""
+    return 0.35 * (new**2 - old**2) ** 0.5 if new > COARSER * old and size >= 4 else 0.0
+
+
 def smoothed(array: np.ndarray, stack: SliceStack, grid) -> np.ndarray:
     """float32 [k, y, x], smoothed along the stack's axes that become coarser on `grid` (as `preprocess.resample` does)."""
     import SimpleITK as sitk
@@ -20,9 +25,9 @@ def smoothed(array: np.ndarray, stack: SliceStack, grid) -> np.ndarray:
     nearest = np.abs(stack.axes.T @ np.reshape(grid.direction, (3, 3))).argmax(axis=1)
     for axis, old in enumerate((*stack.spacing, stack.step)):
         new = grid.spacing_mm[nearest[axis]]
-        if new <= COARSER * old or array.shape[2 - axis] < 4:
+        sigma = smoothing_sigma(old, new, array.shape[2 - axis])
+        if not sigma:
             continue
-        sigma = 0.35 * (new**2 - old**2) ** 0.5  # of the box that a coarse voxel averages, less the fine one's
         if axis == 2 and not stack.has_equal_gaps:
             array = _smoothed_across_slices(array, stack.offsets, sigma)
         else:
