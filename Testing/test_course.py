@@ -7,8 +7,9 @@ import pytest
 from dicom_maker import make_patient
 from dose_maker import make_dose, make_plan
 from FedRTDatasetLib.dosimetry.course import course_dose
-from FedRTDatasetLib.dosimetry.dose import plan_record, planned_dose, sum_doses
+from FedRTDatasetLib.dosimetry.dose import planned_dose
 from FedRTDatasetLib.dosimetry.plan import Plan, read_plan
+from FedRTDatasetLib.dosimetry.plan_values import plan_values
 from FedRTDatasetLib.dosimetry.rtdose import read_rtdose
 from FedRTDatasetLib.index.dicom_index import index_folders
 
@@ -157,10 +158,10 @@ def test_the_dose_of_a_structure_set_in_an_index(tmp_path):
         tmp_path / "rt" / "o.dcm", np.full((3, 8, 9), 9.0), plan="1.7", summation="BEAM", FrameOfReferenceUID="1.99"
     )
     make_dose(tmp_path / "rt" / "r.dcm", np.full((3, 8, 9), 9.0), plan="1.7", DoseUnits="RELATIVE")
-    total, checks = sum_doses(index_folders([tmp_path]), uid)
-    assert float(total.at(POINT)[0][0]) == pytest.approx(30)
-    assert {check.kind for check in checks} == {"dose-summed", "dose-other-frame", "dose-left-out"}
-    assert plan_record([tmp_path / "rt" / "p.dcm"], None).prescription_gy == 60
+    planned = planned_dose(index_folders([tmp_path]), uid)
+    assert float(planned.dose.at(POINT)[0][0]) == pytest.approx(30)
+    assert kinds(planned) == {"dose-summed", "dose-other-frame", "dose-left-out"}
+    assert plan_values(planned.plans).prescription_gy == 60
 
 
 def test_a_dose_whose_plan_is_not_here_is_taken_with_the_doubt_told(tmp_path):

@@ -10,9 +10,11 @@ import pytest
 import SimpleITK as sitk
 from FedRTDatasetLib.contouring.rasterise import rasterise
 from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
-from FedRTDatasetLib.dosimetry.dose import plan_record, read_dose
+from FedRTDatasetLib.dosimetry.dose import planned_dose
+from FedRTDatasetLib.dosimetry.plan_values import plan_values
 from FedRTDatasetLib.errors import FedRTError
 from FedRTDatasetLib.imaging.geometry import stack_of_image, to_image
+from FedRTDatasetLib.imaging.preprocess import grid_of
 from FedRTDatasetLib.imaging.series import load_series
 from FedRTDatasetLib.index.dicom_index import index_folders
 from FedRTDatasetLib.naming.names import NameMap
@@ -305,8 +307,8 @@ def test_distances_are_distances():
 
 def test_dose_is_what_the_plan_prescribes(patient):
     reference = to_image(patient.loaded.array, patient.loaded.stack)
-    (dose_file,) = patient.index.doses.values()
-    dose = sitk.GetArrayFromImage(sitk.Resample(read_dose(dose_file.path), reference))
+    planned = planned_dose(patient.index, next(iter(patient.index.structure_sets)))
+    dose = sitk.GetArrayFromImage(planned.dose.on(grid_of(reference))[0])
     gray, fractions = patient.hospital.prescription
     target = rasterise(patient.polygons_of("ptv"), stack_of_image(reference))[0].astype(bool)
     inner = rasterise(patient.polygons_of("body"), stack_of_image(reference))[0].astype(bool)
@@ -319,7 +321,7 @@ def test_dose_is_what_the_plan_prescribes(patient):
     assert dose[~inner].mean() < 0.02 * gray
 
     (plan_file,) = patient.index.plans.values()
-    record = plan_record([plan_file.path], float(dose.max()))
+    record = plan_values(planned.plans)
     assert (record.prescription_gy, record.fractions) == (gray, fractions)
     plan = pydicom.dcmread(plan_file.path)
     beams = plan.FractionGroupSequence[0].ReferencedBeamSequence

@@ -129,7 +129,8 @@ def _dose(
     source: CaseSource, index: Index, structures: CaseStructures, grid: Grid, lock: threading.Lock
 ) -> PlannedDose:
     """The dose of the structure set's plans, brought onto the case's grid in one interpolation."""
-    from ..dosimetry.dose import plan_values, planned_dose
+    from ..dosimetry.dose import planned_dose
+    from ..dosimetry.plan_values import plan_values
 
     with lock:
         planned = planned_dose(index, source.structure_set.uid)

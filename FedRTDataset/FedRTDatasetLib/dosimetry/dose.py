@@ -1,8 +1,5 @@
-"""The dose of a case: from RTDOSE and RTPLAN files to one dose and the plan's values.
-
-The parts are in `dosimetry`: one RTDOSE file (`rtdose.py`), the rule by which doses and plans are chosen and summed
-(`course.py`), DVHs (`dvh.py`).
-"""
+"""The dose of a case: which RTDOSE and RTPLAN files of an index belong to a structure set. The rule by which those are chosen
+and summed is in `course.py`."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,29 +7,9 @@ from pathlib import Path
 
 from ..errors import FedRTError
 from ..notes import Check
-from ..storage.records import PlanRecord
 from .course import CourseDose, course_dose, read_grids
-from .dose_sum import DoseSum
 from .plan import Plan, read_plan
-from .plan_values import plan_values
-from .rtdose import DoseGrid, read_rtdose
-
-__all__ = ["CourseDose", "DoseSum", "plan_record", "plan_values", "planned_dose", "read_dose", "sum_doses"]
-
-
-def read_dose(path: Path):
-    """The dose grid of one RTDOSE file as a SimpleITK float32 image in Gy (LPS).
-
-    Raises:
-        FedRTError: unreadable, without a dose grid, or in relative units.
-    """
-    return read_rtdose(path).to_image()
-
-
-def sum_doses(index, structure_set_uid: str) -> tuple[DoseSum | None, list[Check]]:
-    """The dose that a structure set's plans give, or None, and what was chosen and left out (rule: `course.py`)."""
-    planned = planned_dose(index, structure_set_uid)
-    return planned.dose, planned.checks
+from .rtdose import DoseGrid
 
 
 def planned_dose(index, structure_set_uid: str) -> CourseDose:
@@ -102,8 +79,3 @@ def read_plans(paths: Iterable[Path], checks: list[Check]) -> list[Plan]:
     if failed:
         checks.append(Check(kind="plans-unreadable", severity="warning", values={"count": failed}))
     return plans
-
-
-def plan_record(plans: Iterable[Path], dose_max_gy: float | None) -> PlanRecord:
-    """The values of those of the plans (RTPLAN files) that count, by the rule of `course.py`."""
-    return plan_values(course_dose(read_plans(plans, []), []).plans, None, dose_max_gy)

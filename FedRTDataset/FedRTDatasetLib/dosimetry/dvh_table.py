@@ -54,7 +54,6 @@ class DvhRow:
     dose: str
     dvh: Dvh
     values: dict[str, float | None]
-    color: str = ""
 
 
 @dataclass

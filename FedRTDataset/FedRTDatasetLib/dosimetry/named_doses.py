@@ -1,6 +1,6 @@
 """Doses that a person names by their files: which belong together, and what each is called."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..dicom_file import read_dicom
@@ -75,19 +75,13 @@ def _group(
         return DoseSum((grids[0],)), None
     plan = known.get(key)
     if not key:  # parts of a plan that they do not name
-        grids = [_named(grid) for grid in grids]
+        grids = [replace(grid, plan_uids=("",)) for grid in grids]
     chosen = course_dose([plan or Plan(key)], grids)
     checks += [check for check in chosen.checks if check not in checks]
     if plan is None and chosen.dose is not None and len(grids) > 1:
         checks.append(Check(kind="dose-parts-unchecked", severity="warning", values={"count": len(grids)}))
     prescribed = plan_values([plan]).prescription_gy if plan else None
     return chosen.dose, prescribed
-
-
-def _named(grid: DoseGrid) -> DoseGrid:
-    from dataclasses import replace
-
-    return replace(grid, plan_uids=("",))
 
 
 def _sum_of(found, plans: list[Plan], usable: list[DoseGrid], add_up: bool, checks: list[Check]) -> list[NamedDose]:

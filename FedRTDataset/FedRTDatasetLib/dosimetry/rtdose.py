@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from ..dicom_file import read_dicom
 from ..errors import FedRTError
-from ..imaging.geometry import SliceStack, to_image
+from ..imaging.geometry import SliceStack
 
 SAME_MM = 0.01
 """Coordinates closer than this are the same: headers carry them with two decimals and more."""
@@ -76,10 +76,6 @@ class DoseGrid:
         where = np.stack([k[inside], y[inside], x[inside]])
         dose[inside] = map_coordinates(self.values, where, order=1, mode="nearest", output=np.float32)
         return dose, inside
-
-    def to_image(self):
-        """The grid as a SimpleITK float32 image (LPS); planes of unequal distance are bridged linearly."""
-        return to_image(self.values, self.stack)
 
 
 def read_rtdose(path: Path | str) -> DoseGrid:
