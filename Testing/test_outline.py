@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from dicom_maker import make_series
 from FedRTDatasetLib.contouring.outline import CLEARANCE, outline, outline_slice
-from FedRTDatasetLib.contouring.rasterise import fill_even_odd, rasterise
+from FedRTDatasetLib.contouring.rasterise import rasterise
 from FedRTDatasetLib.contouring.rtstruct_read import read_rtstruct
 from FedRTDatasetLib.contouring.rtstruct_write import RoiContours, decimal_string, write_rtstruct
+from FedRTDatasetLib.contouring.scanline import fill_even_odd
 from FedRTDatasetLib.imaging.geometry import SliceStack
 from scipy.ndimage import gaussian_filter
 

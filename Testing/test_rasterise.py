@@ -369,7 +369,7 @@ def test_structure_smaller_than_a_voxel():
     stack = make_stack()
     dot = circle(50.3 * 0.71, 60.4 * 0.93, 0.15, points=20)
     made = rasterise_roi(roi([on_slice(stack, 4, dot)]), stack)
-    assert made.record.is_sub_voxel
+    assert made.record.voxels == 0
     assert made.record.sub_voxel_slices == [4]
     assert not made.mask.any()
 
@@ -390,7 +390,7 @@ def test_no_contours_at_all():
     made = rasterise_roi(roi([]), make_stack())
     assert not made.mask.any()
     assert made.record.closed_contours == 0
-    assert not made.record.is_sub_voxel
+    assert not made.record.sub_voxel_slices
 
 
 @pytest.mark.parametrize("tilt", [0.0, 18.5])

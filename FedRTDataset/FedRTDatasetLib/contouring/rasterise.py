@@ -17,8 +17,6 @@ from .contour_rule import fill_together
 from .rtstruct_read import XOR, Roi
 from .scanline import fill_even_odd, fill_slices
 
-__all__ = ["RasterRecord", "RoiMask", "fill_even_odd", "rasterise", "rasterise_each", "rasterise_roi"]
-
 ON_SLICE_MM = 0.1  # a contour this close to a slice (or ON_SLICE of the step) lies on it: rounded coordinates
 ON_SLICE = 0.05
 TOUCHING_MM = 1e-3  # boxes of neighbouring contours may overlap by rounding
@@ -56,11 +54,6 @@ class RasterRecord(BaseModel):
     sub_voxel_slices: list[int] = []
     """Slices whose contours enclose no voxel centre."""
     voxels: int = 0
-
-    @property
-    def is_sub_voxel(self) -> bool:
-        """True where the whole structure encloses no voxel centre: its mask is empty, its contours are not."""
-        return not self.voxels and bool(self.sub_voxel_slices)
 
 
 @dataclass

@@ -209,7 +209,7 @@ def _declaration(number: int, roi: RoiContours, image: Dataset) -> Dataset:
     return item
 
 
-def _contours(number: int, roi: RoiContours, slices: "SliceReferences") -> Dataset:
+def _contours(number: int, roi: RoiContours, slices: SliceReferences) -> Dataset:
     item = Dataset()
     item.ROIDisplayColor = list(roi.color)
     item.ReferencedROINumber = number
@@ -222,7 +222,7 @@ def _contours(number: int, roi: RoiContours, slices: "SliceReferences") -> Datas
     return item
 
 
-def _contour(number: int, kind: str, points: np.ndarray, slices: "SliceReferences", decimals: int | None) -> Dataset:
+def _contour(number: int, kind: str, points: np.ndarray, slices: SliceReferences, decimals: int | None) -> Dataset:
     item = Dataset()
     points = np.asarray(points, dtype=np.float64)
     reference = slices.reference_at(points)

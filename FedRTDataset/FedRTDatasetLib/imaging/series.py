@@ -28,8 +28,8 @@ class LoadedSeries:
 def load_series(series: ImageSeries, images: Iterable[str] = ()) -> LoadedSeries:
     """Read a series' slices, sort them along the normal and apply each slice's own rescale.
 
-    Which slices form the volume is told in series_slices.py. What was left out is noted, and so are gaps and gantry tilt,
-    which stay in the geometry (geometry.to_image brings them to an orthogonal grid). Compressed pixels (JPEG, JPEG-LS,
+    Which slices form the volume is told in index/series_slices.py. What was left out is noted, and so are gaps and gantry
+    tilt, which stay in the geometry (geometry.to_image brings them to an orthogonal grid). Compressed pixels (JPEG, JPEG-LS,
     JPEG 2000, RLE) are decoded by the packages that pydicom finds, python-gdcm among them. One slice at a time is held
     beside the result; reading in threads was measured and gains nothing, the decoders hold Python's lock.
 
@@ -62,7 +62,7 @@ def load_series(series: ImageSeries, images: Iterable[str] = ()) -> LoadedSeries
     if array is None or len(headers) < 2:
         told = f" (pixels of {len(paths) - len(headers)} of {len(paths)} cannot be read: {reason})" if reason else ""
         raise FedRTError(f"the series of {_example(series)} has fewer than two readable slices{told}: export it again.")
-    stack = _stack(headers)
+    stack = stack_of_headers(headers)
     _note_geometry(stack, headers, notes)
     return LoadedSeries(array[: len(headers)], stack, headers, notes)
 
@@ -97,7 +97,8 @@ def _position(header: Dataset) -> list[float]:
     return [float(v) for v in header.ImagePositionPatient]
 
 
-def _stack(headers: list[Dataset]) -> SliceStack:
+def stack_of_headers(headers: list[Dataset]) -> SliceStack:
+    """Where slices lie, from their headers in the order along the normal (as `series_slices.volume_for` gives them)."""
     first = headers[0]
     orientation = np.array([float(v) for v in first.ImageOrientationPatient])
     row = orientation[:3] / np.linalg.norm(orientation[:3])
