@@ -1,7 +1,8 @@
 """A SOURCE as a person types it: a folder, a Slicer DICOM database, `pacs:AET@host:port` or a DICOMweb URL."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import FedRTError
@@ -9,7 +10,8 @@ from ..errors import FedRTError
 DATABASE_FILE = "ctkDICOM.sql"
 PACS_FORM = "pacs:AET@host:port"
 OWN_AET = "FEDRT"
-TEXT_OPTIONS = ("calling", "retrieve", "store_host", "store_from", "tls_ca", "tls_cert", "tls_key", "tls_name")
+TEXT_OPTIONS = ("calling", "retrieve", "store_host", "store_from")
+TLS_OPTIONS = ("tls_ca", "tls_cert", "tls_key", "tls_name")
 NUMBER_OPTIONS = ("store_port", "timeout")
 
 
@@ -96,21 +98,6 @@ def is_remote(text: str) -> bool:
     return text.strip().lower().startswith(("pacs:", "http://", "https://"))
 
 
-@dataclass
-class _PacsOptions:
-    calling: str = OWN_AET
-    retrieve: str = "get"
-    store_port: int = 11112
-    store_host: str = ""
-    store_from: str = ""
-    timeout: float = 60.0
-    tls: bool = False
-    tls_ca: str = ""
-    tls_cert: str = ""
-    tls_key: str = ""
-    tls_name: str = ""
-
-
 def _pacs(text: str) -> Pacs:
     address, _, query = text[len("pacs:") :].partition("?")
     aet, at, place = address.strip("/").rpartition("@")
@@ -119,37 +106,40 @@ def _pacs(text: str) -> Pacs:
         raise FedRTError(
             f"{text.partition('?')[0]} is no PACS address; write {PACS_FORM}, as in pacs:ARCHIVE@10.0.0.5:104."
         )
-    options = _pacs_options(query)
-    for what, title in (("AET", aet), ("calling AET", options.calling)):
+    node = Pacs(aet.strip(), host.strip("[]"), int(port), **_pacs_options(query))
+    for what, title in (("AET", aet), ("calling AET", node.calling)):
         if not (0 < len(title.strip()) <= 16 and title.isascii() and title.isprintable() and "\\" not in title):
             raise FedRTError(f"{what} {title!r} is no application entity title: 1 to 16 plain characters.")
-    if options.retrieve not in ("get", "move"):
-        raise FedRTError(f"retrieve={options.retrieve} is neither get nor move; get needs no port open here.")
-    tls = Tls(options.tls_ca, options.tls_cert, options.tls_key, options.tls_name)
+    if node.retrieve not in ("get", "move"):
+        raise FedRTError(f"retrieve={node.retrieve} is neither get nor move; get needs no port open here.")
+    tls = node.tls or Tls()
     if bool(tls.cert) != bool(tls.key):
         raise FedRTError("tls_cert and tls_key belong together: name the PEM file of each.")
     for path in (tls.ca, tls.cert, tls.key):
         if path and not Path(path).expanduser().is_file():
             raise FedRTError(f"{path}, named in the PACS address, does not exist; check the path.")
-    return Pacs(
-        aet.strip(), host.strip("[]"), int(port), options.calling.strip(), options.retrieve, options.store_port,
-        options.store_host, options.store_from, options.timeout, tls if options.tls or tls != Tls() else None,
-    )  # fmt: skip
+    return replace(node, calling=node.calling.strip())
 
 
-def _pacs_options(query: str) -> _PacsOptions:
-    options = _PacsOptions()
+def _pacs_options(query: str) -> dict[str, Any]:
+    """Fields of `Pacs` by name."""
+    options: dict[str, Any] = {}
+    files: dict[str, str] = {}
+    encrypted = False
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name == "tls":
-            options.tls = value.lower() in ("", "1", "yes", "true")
+            encrypted = value.lower() in ("", "1", "yes", "true")
+        elif name in TLS_OPTIONS:
+            files[name.removeprefix("tls_")] = value
         elif name in TEXT_OPTIONS:
-            setattr(options, name, value)
+            options[name] = value
         elif name in NUMBER_OPTIONS:
-            setattr(options, name, _number(name, value))
+            options[name] = _number(name, value)
         else:
-            known = ", ".join(("tls", *NUMBER_OPTIONS, *TEXT_OPTIONS))
+            known = ", ".join(("tls", *NUMBER_OPTIONS, *TEXT_OPTIONS, *TLS_OPTIONS))
             raise FedRTError(f"{name} is no option of a PACS address; there are {known}.")
-    return options
+    tls = Tls(**files)
+    return options | {"tls": tls if encrypted or tls != Tls() else None}
 
 
 def _number(name: str, value: str) -> int | float:
