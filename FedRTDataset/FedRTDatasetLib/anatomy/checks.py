@@ -92,7 +92,7 @@ def _sides(case: Case) -> Iterator[Finding]:
     for name, found in case.measured.items():
         if name in swapped:
             continue
-        finding = _one_side(case, name, found, swapped)
+        finding = _one_side(case, name, found)
         tested += finding is not None
         if finding:
             wrong.append(finding)
@@ -103,14 +103,14 @@ def _sides(case: Case) -> Iterator[Finding]:
     yield from wrong
 
 
-def _one_side(case: Case, name: str, found: Measured, swapped: set[str]):
+def _one_side(case: Case, name: str, found: Measured):
     """A finding, False where the side is right, None where it cannot be told."""
     side = side_of(name)
     leans = expectations()[name].leans if name in expectations() else ""
     expected = side or (leans if leans in ("L", "R") else "")
     if not expected or (found.cut and not side):
         return None
-    middle = _middle(case, name, found, swapped)
+    middle = _middle(case, name, found)
     if middle is None:
         return None
     to_left = float(found.centre[0] - middle)
@@ -131,7 +131,7 @@ def _one_side(case: Case, name: str, found: Measured, swapped: set[str]):
     return Finding("position", text, name, "warning")
 
 
-def _middle(case: Case, name: str, found: Measured, swapped: set[str]) -> float | None:
+def _middle(case: Case, name: str, found: Measured) -> float | None:
     """x (LPS, mm) of the body's middle beside a structure: of the body, else of pairs, else of structures in the midline."""
     if case.body is not None:
         beside = case.body[found.box[0], 0]

@@ -5,13 +5,9 @@ import os
 from pathlib import Path
 
 from ..commandline import common_options
+from ..deidentification.profile import OPTIONS
 from ..errors import FedRTError
 from ..reporting import Reporter
-
-RETAIN = (
-    "safe-private", "uids", "device", "institution", "patient-characteristics", "longitudinal-full-dates",
-    "longitudinal-modified-dates", "none",
-)  # fmt: skip
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
@@ -31,7 +27,7 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--retain",
         metavar="OPTION,...",
-        help=f"options of PS3.15 to apply instead of patient-characteristics,longitudinal-modified-dates: {', '.join(RETAIN)}",
+        help=f"options of PS3.15 to apply instead of patient-characteristics,longitudinal-modified-dates: {', '.join(OPTIONS)}, none",
     )
     command.add_argument(
         "--descriptors", choices=("clean", "remove"), help="descriptions: keep words of the field (default), or none"

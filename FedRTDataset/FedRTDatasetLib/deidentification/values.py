@@ -1,5 +1,6 @@
 """Values of single kinds: dummies, coded strings, names of products, coded entries."""
 
+import functools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -111,15 +112,13 @@ def _official_meaning(scheme: str, value: str) -> str | None:
     return _meanings().get((scheme, value))
 
 
-_MEANINGS: dict[tuple[str, str], str] = {}
-
-
+@functools.cache
 def _meanings() -> dict[tuple[str, str], str]:
-    if not _MEANINGS:
-        from pydicom.sr._concepts_dict import concepts
+    from pydicom.sr._concepts_dict import concepts
 
-        for scheme, entries in concepts.items():
-            for codes in entries.values():
-                for value, (meaning, _) in codes.items():
-                    _MEANINGS[scheme, value] = meaning
-    return _MEANINGS
+    return {
+        (scheme, value): meaning
+        for scheme, entries in concepts.items()
+        for codes in entries.values()
+        for value, (meaning, _) in codes.items()
+    }

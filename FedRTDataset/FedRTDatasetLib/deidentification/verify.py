@@ -117,8 +117,7 @@ def search_text(text: str, patterns: Patterns) -> list[Finding]:
     return findings
 
 
-# --- where a hit is, and whether it means anything
-# -----------------------------------------------------------------------
+# --- where a hit is, and whether it means anything ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
