@@ -9,6 +9,7 @@ import numpy as np
 
 from ..atomic import write_text
 from ..html_page import page, table
+from ..spreadsheet import harmless
 from .dvh_table import DvhRow, DvhTable
 
 COLORS = (
@@ -26,7 +27,9 @@ def curves_path(out: Path) -> Path:
 def write_values(path: Path, dvhs: DvhTable) -> None:
     """One row a structure and dose, one column a value; empty where a value does not apply."""
     columns = list(dict.fromkeys(name for row in dvhs.rows for name in row.values))
-    rows = [[row.structure, row.dose, *(_text(row.values.get(name)) for name in columns)] for row in dvhs.rows]
+    rows = [
+        [harmless(row.structure), row.dose, *(_text(row.values.get(name)) for name in columns)] for row in dvhs.rows
+    ]
     write_text(path, _csv(["structure", "dose", *columns], rows))
 
 
@@ -37,7 +40,7 @@ def write_curves(path: Path, dvhs: DvhTable, bin_gy: float) -> None:
         gray, cumulative, differential = row.dvh.curve(bin_gy)
         whole = row.dvh.covered_cm3
         rows += [
-            [row.structure, row.dose, f"{d:.10g}", f"{c:.6g}", f"{100 * c / whole:.6g}", f"{v:.6g}"]
+            [harmless(row.structure), row.dose, f"{d:.10g}", f"{c:.6g}", f"{100 * c / whole:.6g}", f"{v:.6g}"]
             for d, c, v in zip(gray, cumulative, differential, strict=True)
         ]
     head = ["structure", "dose", "dose_Gy", "volume_at_least_cm3", "volume_at_least_%", "volume_in_bin_cm3"]

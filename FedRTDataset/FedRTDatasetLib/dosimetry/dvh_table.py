@@ -4,12 +4,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from ..contouring.rtstruct_read import XOR, Roi, read_rtstruct
 from ..dicom_file import read_dicom
 from ..errors import FedRTError
 from ..imaging.geometry import SliceStack
+from ..imaging.series import stack_of_headers
 from ..index.dicom_index import index_folders
 from ..index.series_slices import volume_for
 from ..privacy import without_identity
@@ -120,12 +119,7 @@ def _slices(index, structure_set, rtstruct: Path, images: Path, table: DvhTable)
     if len(headers) < 2:
         table.notes.append("there are fewer than two image slices: slice distances are those of the contours.")
         return None
-    positions = np.array([[float(v) for v in header.ImagePositionPatient] for header in headers])
-    orientation = np.array([float(v) for v in headers[0].ImageOrientationPatient])
-    between_rows, between_columns = (float(v) for v in headers[0].PixelSpacing)
-    positions = positions[np.argsort(positions @ np.cross(orientation[:3], orientation[3:]))]
-    shape = (len(headers), int(headers[0].Rows), int(headers[0].Columns))
-    return SliceStack(positions, orientation[:3], orientation[3:], (between_columns, between_rows), shape)
+    return stack_of_headers(headers)
 
 
 def _chosen(rois: list[Roi], options: DvhOptions, rtstruct: Path, hide) -> list[Roi]:
