@@ -110,6 +110,7 @@ TESTED_THROUGH = {
     "naming/tg263.py": "test_names.py",
     "FedRTDatasetLib/finding.py": "test_checks.py",
     "FedRTDatasetLib/spreadsheet.py": "test_build.py",
+    "commands/phantom.py": "test_phantom.py",
     "commands/problems.py": "test_dicom_index.py",
     "FedRTDatasetLib/html_page.py": "test_demo.py",
     "FedRTDatasetLib/pictures.py": "test_demo.py",

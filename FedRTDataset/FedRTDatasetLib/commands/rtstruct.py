@@ -8,14 +8,16 @@ from ..reporting import Reporter
 
 
 def add_commands(commands: argparse._SubParsersAction) -> None:
-    """Add them to the parser of `fedrt rtstruct`."""
-    to_seg = commands.add_parser("to-seg", help="RTSTRUCT to .seg.nrrd", parents=[common_options()])
+    """Add them to the `fedrt` parser."""
+    rtstruct = commands.add_parser("rtstruct", help="RTSTRUCT to Slicer segmentation and back")
+    actions = rtstruct.add_subparsers(metavar="ACTION", required=True)
+    to_seg = actions.add_parser("to-seg", help="RTSTRUCT to .seg.nrrd", parents=[common_options()])
     to_seg.add_argument("images", type=Path, help="folder of the image series")
     to_seg.add_argument("rtstruct", type=Path)
     to_seg.add_argument("--out", type=Path, required=True)
     to_seg.set_defaults(run=run_to_seg)
 
-    from_seg = commands.add_parser("from-seg", help=".seg.nrrd to RTSTRUCT", parents=[common_options()])
+    from_seg = actions.add_parser("from-seg", help=".seg.nrrd to RTSTRUCT", parents=[common_options()])
     from_seg.add_argument("segmentation", type=Path)
     from_seg.add_argument("--reference", type=Path, required=True, help="folder of the image series it belongs to")
     from_seg.add_argument("--out", type=Path, required=True)
