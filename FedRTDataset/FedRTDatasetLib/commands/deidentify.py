@@ -27,7 +27,8 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--retain",
         metavar="OPTION,...",
-        help=f"options of PS3.15 to apply instead of patient-characteristics,longitudinal-modified-dates: {', '.join(OPTIONS)}, none",
+        help="options of PS3.15 to apply instead of patient-characteristics,longitudinal-modified-dates: "
+        f"{', '.join(OPTIONS)}, none",
     )
     command.add_argument(
         "--descriptors", choices=("clean", "remove"), help="descriptions: keep words of the field (default), or none"
